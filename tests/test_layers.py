@@ -1,0 +1,94 @@
+"""Imports point one way: what each folder may import of ours, and what is never in the daemon."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "pserv"
+
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "model": ("model",),
+    "rules": ("rules", "model"),
+    "config": ("config", "model", "rules"),
+    "keeper": ("keeper",),
+    "logger": ("logger", "keeper.protocol"),
+    "system": ("system", "model", "keeper.protocol", "keeper.host", "logger.tail"),
+    "supervisor": ("supervisor", "system", "rules", "model", "keeper.protocol", "keeper.host"),
+    "api.operations": ("model",),
+    "api.client": ("api", "model"),
+    "api": ("api", "supervisor", "system", "rules", "model", "keeper.protocol"),
+    "cli": ("cli", "api.client", "api.operations", "api.routes", "model", "config", "boot"),
+}
+
+NEVER_IN_RULES = {"os", "time", "asyncio", "socket", "random", "threading", "subprocess", "select"}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+        yield name, ast.parse(path.read_text())
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def allowed(module: str) -> tuple[str, ...] | None:
+    fits = [name for name in MAY_IMPORT if module == name or module.startswith(f"{name}.")]
+    return MAY_IMPORT[max(fits, key=len)] if fits else None
+
+
+@pytest.mark.parametrize(("module", "tree"), list(modules()), ids=lambda value: value if isinstance(value, str) else "")
+def test_imports_point_one_way(module: str, tree: ast.Module) -> None:
+    may = allowed(module)
+    if may is None:
+        return
+    ours = [name.removeprefix("pserv.") for name in imports(tree) if name.startswith("pserv.")]
+    wrong = [
+        name for name in ours if name != "__version__" and not any(f"{name}.".startswith(f"{top}.") for top in may)
+    ]
+    assert not wrong, f"{module} imports {wrong}"
+
+
+def test_decisions_touch_no_system() -> None:
+    wrong = [
+        (module, name)
+        for module, tree in modules()
+        if module.startswith("rules")
+        for name in imports(tree)
+        if name.split(".")[0] in NEVER_IN_RULES
+    ]
+    assert not wrong
+
+
+def test_keeper_and_logger_need_the_standard_library_only() -> None:
+    wrong = [
+        (module, name)
+        for module, tree in modules()
+        if module.startswith(("keeper", "logger"))
+        for name in imports(tree)
+        if name.split(".")[0] not in sys.stdlib_module_names | {"pserv"}
+    ]
+    assert not wrong
+
+
+def test_the_daemon_never_holds_what_is_heavy() -> None:
+    """libcrypto would be 5 MB, YAML and click are the loader's and the command line's."""
+    code = "import pserv.boot, pserv.roles, sys; print('\\n'.join(sys.modules)); print(open('/proc/self/maps').read())"
+    if sys.platform != "linux":
+        code = "import pserv.boot, pserv.roles, sys; print('\\n'.join(sys.modules))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = run.stdout.splitlines()
+    assert not {"ssl", "_ssl", "yaml", "click", "hashlib", "ctypes", "psutil"} & set(lines)
+    assert "libcrypto" not in run.stdout
+    assert "libyaml" not in run.stdout
