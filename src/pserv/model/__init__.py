@@ -1,0 +1,1 @@
+"""Nouns: what the other folders talk about. Imports nothing of ours."""

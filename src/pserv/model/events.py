@@ -1,0 +1,149 @@
+"""What can happen to a service, and what the machine may want done. Plain facts; nothing is decided here."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from pserv.model.states import Goal, Phase
+
+Scope = Literal["main", "group", "rest", "all"]
+"""Whom a signal reaches: the main process; its process group; all of the run but main; all of the run."""
+
+
+class Event(msgspec.Struct, frozen=True, tag=True):
+    """Something that happened. Facts about a run carry its id: news of another run is dropped by one guard."""
+
+
+class Start(Event, frozen=True, tag=True):
+    """Wanted up. `by` reads on in a reason: "operator", "daemon start", "reload"."""
+
+    by: str = "operator"
+
+
+class Stop(Event, frozen=True, tag=True):
+    """Wanted down."""
+
+    by: str = "operator"
+
+
+class Restart(Event, frozen=True, tag=True):
+    """Wanted up, by a new run, whatever the policy."""
+
+    by: str = "operator"
+
+
+class Hurry(Event, frozen=True, tag=True):
+    """A second order to end: every wait of a stop under way is shortened to nothing."""
+
+
+class DependenciesChanged(Event, frozen=True, tag=True):
+    """Something that this service waits for has changed; the situation says whether it may start now."""
+
+
+class DeadlinePassed(Event, frozen=True, tag=True):
+    """The clock reached `Life.deadline`."""
+
+
+class Spawned(Event, frozen=True, tag=True):
+    """execve succeeded. `at` is when, on the monotonic clock; None means now."""
+
+    run: int
+    pid: int
+    at: float | None = None
+
+
+class SpawnFailed(Event, frozen=True, tag=True):
+    """A step before or in execve failed; `step` names it ("chdir", "exec"), `detail` is its object (the path).
+
+    `text` is the errno in words, as os.strerror gives it; `at` is when, on the monotonic clock; None means now.
+    """
+
+    run: int
+    step: str
+    errno: int
+    detail: str = ""
+    text: str = ""
+    at: float | None = None
+
+
+class Exited(Event, frozen=True, tag=True):
+    """The main process ended and its output is drained. `gone`: nothing else of the run is left.
+
+    `at` is when it ended, on the monotonic clock (a supervisor may learn of it much later); None means now.
+    """
+
+    run: int
+    code: int | None = None
+    signal: int | None = None
+    core: bool = False
+    oom: bool = False
+    gone: bool = True
+    at: float | None = None
+
+
+class Gone(Event, frozen=True, tag=True):
+    """Nothing of the run is left, but the survivors of SIGKILL that are named."""
+
+    run: int
+    survivors: tuple[str, ...] = ()
+
+
+class Configured(Event, frozen=True, tag=True):
+    """The spec was exchanged while the service may be running; deadlines are taken anew from it."""
+
+
+class Effect(msgspec.Struct, frozen=True, tag=True):
+    """Something to be done by the supervisor, in the order given."""
+
+
+class Spawn(Effect, frozen=True, tag=True):
+    run: int
+
+
+class Signal(Effect, frozen=True, tag=True):
+    run: int
+    signal: int
+    scope: Scope
+
+
+class Kill(Effect, frozen=True, tag=True):
+    """End all of the run with SIGKILL, strays included, until none is left; `Gone` follows."""
+
+    run: int
+
+
+class Failed(Effect, frozen=True, tag=True):
+    """The run that ended is a failure: keep a crash record."""
+
+    run: int
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """What the machine may know besides the service's own life.
+
+    `now` is the monotonic clock in seconds; `chance` a random number in [0, 1) for jitter; `next_run` the id a
+    spawn would get; `blocked` why it may not start yet; `hopeless` why it never will.
+    """
+
+    now: float
+    chance: float = 0.5
+    next_run: int = 1
+    blocked: str = ""
+    hopeless: str = ""
+
+
+class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One row of history: what listeners and `pserv events` are told. `at` is seconds since the epoch."""
+
+    seq: int
+    at: float
+    service: str
+    kind: str
+    """"state" for a change of phase, else what happened: "ready", "reload", "supervisor", "log", "signal"."""
+    phase: Phase | None = None
+    goal: Goal | None = None
+    reason: str = ""
+    run: int = 0
+    pid: int = 0

@@ -1,0 +1,229 @@
+"""Every option a user may declare: type, default, one line of text, live or not. Decoding is in `config`.
+
+A field's type says how `config.decode` reads it, its text becomes the options page and the JSON Schema, its `live`
+flag is what `rules.reload` goes by: a new option is its line here and its use.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+FORMAT = 1
+"""Version of the accepted document; fields are only added within one version."""
+
+Duration = Annotated[float, Meta(ge=0, extra={"kind": "duration"})]
+"""Seconds; a user writes `500ms`, `10s`, `5m`, `2h`, `1d` or a number of seconds."""
+
+SignalNumber = Annotated[int, Meta(ge=1, le=64, extra={"kind": "signal"})]
+"""A signal; a user writes `TERM`, `SIGTERM` or `15`."""
+
+Octal = Annotated[int, Meta(ge=0, le=0o7777, extra={"kind": "octal"})]
+"""Permission bits; a user writes `022` or `"0640"`, always read as octal."""
+
+Path = Annotated[str, Meta(extra={"kind": "path"})]
+"""An absolute path in the document; a user may write it relative to the file it stands in."""
+
+Words = Annotated[tuple[str, ...], Meta(extra={"kind": "words"})]
+"""A list of words; one word alone is a list of one."""
+
+CommandLine = Annotated[tuple[str, ...], Meta(extra={"kind": "command"})]
+"""argv; a user may write one string, split as a shell would split it but run without a shell."""
+
+Arguments = Annotated[tuple[str, ...], Meta(extra={"kind": "arguments"})]
+"""Words for a program; a user may write one string, split in the same way."""
+
+Policy = Literal["never", "on-failure", "on-watchdog", "on-abnormal", "on-success", "always"]
+
+
+def live(text: str) -> Meta:
+    """An option whose change acts at once on a running service."""
+    return Meta(description=text, extra={"live": True})
+
+
+def fixed(text: str) -> Meta:
+    """An option whose change needs a new run of the service."""
+    return Meta(description=text, extra={"live": False})
+
+
+class Backoff(Struct, frozen=True, forbid_unknown_fields=True):
+    """How long to wait before a restart; the first restart of a streak comes at once."""
+
+    strategy: Annotated[Literal["constant", "linear", "exponential"], live("How the delay grows.")] = "exponential"
+    initial: Annotated[Duration, live("Delay before the second restart of a streak.")] = 1.0
+    maximum: Annotated[Duration, live("No delay is longer.")] = 30.0
+    factor: Annotated[float, Meta(ge=1, le=100), live("Growth of the exponential strategy.")] = 2.0
+    jitter: Annotated[float, Meta(ge=0, le=1), live("Share of the delay added or removed at random.")] = 0.1
+
+
+class StopStep(Struct, frozen=True, forbid_unknown_fields=True):
+    """One signal and how long to wait after it. A user writes `{QUIT: 30s}`."""
+
+    signal: SignalNumber
+    timeout: Duration
+
+
+class Stop(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a service is stopped. A user may write only the signal: `stop: QUIT`."""
+
+    signal: Annotated[SignalNumber, live("The signal that asks the service to end.")] = 15
+    timeout: Annotated[Duration, live("How long until everything left gets SIGKILL.")] = 10.0
+    scope: Annotated[
+        Literal["main", "group"] | None,
+        live("Who gets the signal: the main process, or its process group (the default for `shell`)."),
+    ] = None
+    steps: Annotated[
+        tuple[StopStep, ...],
+        live("Several signals in order, `[{QUIT: 30s}, {TERM: 5s}]`, instead of `signal` and `timeout`."),
+    ] = ()
+
+
+class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """What a user may declare of one service."""
+
+    exec: Annotated[
+        str | None,
+        Meta(extra={"kind": "program"}),
+        fixed("The program: a path, or a name looked up in the service's PATH."),
+    ] = None
+    args: Annotated[Arguments, fixed("Arguments of `exec`.")] = ()
+    command: Annotated[
+        CommandLine | None, fixed("Program and arguments in one: a string without shell syntax, or a list.")
+    ] = None
+    shell: Annotated[str | None, fixed("A line for /bin/sh -c.")] = None
+    name: Annotated[str | None, fixed("Equals the key; names an entry when `services` is a list.")] = None
+    description: Annotated[str, live("One line for people.")] = ""
+    tags: Annotated[Words, live("Groups on the command line: `pserv stop @workers`.")] = ()
+    env: Annotated[dict[str, str], fixed("Environment variables."), Meta(extra={"kind": "environment"})] = {}
+    inherit_env: Annotated[
+        bool | Words | None,
+        fixed(
+            "Whether the daemon's environment is inherited: true, false, or the names that are. "
+            "By default true, or with another `user` only PATH, LANG, LC_* and TZ."
+        ),
+    ] = None
+    cwd: Annotated[Path | None, fixed("Working directory; by default the main file's folder.")] = None
+    user: Annotated[str | None, fixed("User to run as: a name or a number.")] = None
+    group: Annotated[str | None, fixed("Group to run as; by default the user's.")] = None
+    supplementary_groups: Annotated[Words | None, fixed("Further groups; by default the user's.")] = None
+    umask: Annotated[Octal | None, fixed("File mode creation mask; by default the daemon's.")] = None
+    nice: Annotated[Annotated[int, Meta(ge=-20, le=19)] | None, fixed("Scheduling priority, -20 to 19.")] = None
+    oom_score_adj: Annotated[
+        Annotated[int, Meta(ge=-1000, le=1000)] | None, fixed("Preference of the OOM killer (Linux).")
+    ] = None
+    type: Annotated[
+        Literal["simple", "oneshot"],
+        fixed("simple: ready when it runs; oneshot: does its work, ends, and is ready then."),
+    ] = "simple"
+    autostart: Annotated[bool, live("Started with the daemon.")] = True
+    restart: Annotated[
+        Policy | None,
+        Meta(extra={"kind": "policy"}),
+        live(
+            "When to start again: never, on-failure, on-watchdog, on-abnormal, on-success or always. "
+            "By default on-failure, for a oneshot never. `on-failure:5` sets max_retries too."
+        ),
+    ] = None
+    max_retries: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        live("Consecutive restarts that did not become stable, then it is failed; null: no limit."),
+    ] = None
+    backoff: Annotated[Backoff, live("How long to wait before a restart.")] = Backoff()
+    stable_after: Annotated[Duration, live("A run this long ends a streak of restarts.")] = 10.0
+    success_exit_codes: Annotated[
+        tuple[Annotated[int, Meta(ge=0, le=255)], ...], live("Exit codes besides 0 that are no failure.")
+    ] = ()
+    start_timeout: Annotated[Duration | None, live("Time to become ready; by default 60s, none for a oneshot.")] = None
+    max_runtime: Annotated[Duration | None, live("A run that lasts longer is stopped; a failure.")] = None
+    stop: Annotated[Stop, live("How it is stopped.")] = Stop()
+    depends_on: Annotated[Words, live("Services that are ready before this one starts.")] = ()
+    stdout: Annotated[
+        str, Meta(extra={"kind": "output"}), fixed("Where output goes: a path, log, inherit or null.")
+    ] = "log"
+    stderr: Annotated[
+        str | None,
+        Meta(extra={"kind": "output"}),
+        fixed("Where errors go: a path, log, inherit or null; by default to the same place as stdout."),
+    ] = None
+    essential: Annotated[bool, live("When it ends for good, the daemon ends with its exit code.")] = False
+    tty: Annotated[bool, fixed("Runs on a pseudo-terminal.")] = False
+    health: Annotated[
+        dict[str, Any] | None, Meta(extra={"kind": "inactive"}), live("Health probe: read, not yet active.")
+    ] = None
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The program and its arguments, whichever of the three ways they were written in."""
+        if self.shell is not None:
+            return ("/bin/sh", "-c", self.shell)
+        if self.command is not None:
+            return self.command
+        return (self.exec or "", *self.args)
+
+    @property
+    def policy(self) -> Policy:
+        return self.restart or ("never" if self.type == "oneshot" else "on-failure")
+
+    @property
+    def time_to_start(self) -> float | None:
+        """Seconds until a start that is not ready has failed; None where there is no limit."""
+        if self.start_timeout is not None:
+            return self.start_timeout
+        return None if self.type == "oneshot" else 60.0
+
+    @property
+    def stop_steps(self) -> tuple[StopStep, ...]:
+        """The steps of a stop, whichever way they were written; SIGKILL comes after the last."""
+        return self.stop.steps or (StopStep(self.stop.signal, self.stop.timeout),)
+
+    @property
+    def stop_scope(self) -> Literal["main", "group"]:
+        return self.stop.scope or ("group" if self.shell is not None else "main")
+
+
+class DaemonSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """What a user may declare of the daemon itself."""
+
+    exit_when: Annotated[
+        Literal["never", "all-done", "any-failed", "any-done"] | None,
+        live("When the daemon ends by itself; by default never, as PID 1 all-done or any-failed."),
+    ] = None
+    on_invalid: Annotated[
+        Literal["refuse", "last-good", "skip-service"],
+        live("What a start does with a configuration that has mistakes."),
+    ] = "refuse"
+    shutdown_timeout: Annotated[Duration, live("After this long a shutdown ends what is left with SIGKILL.")] = 90.0
+
+
+class SourceFile(Struct, frozen=True):
+    """A file that was read: its real path, modification time in nanoseconds, and content hash (hex)."""
+
+    path: str
+    mtime_ns: int
+    digest: str
+
+
+class Document(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The accepted configuration: what reload compares, the keeper holds, and a resumed supervisor works from."""
+
+    format: int = FORMAT
+    name: str
+    root: str
+    """The main file's folder ("/" for /etc/pserv): the default working directory."""
+    files: tuple[SourceFile, ...] = ()
+    daemon: DaemonSpec = DaemonSpec()
+    services: dict[str, ServiceSpec] = {}
+    notes: tuple[str, ...] = ()
+    """What a user should know of a configuration that is accepted all the same."""
+
+
+def encode(document: Document) -> bytes:
+    """The document as JSON bytes."""
+    return msgspec.json.encode(document)
+
+
+def decode(data: bytes) -> Document:
+    """The document from JSON bytes; raises msgspec.ValidationError where it does not fit this version's specs."""
+    return msgspec.json.decode(data, type=Document)

@@ -1,0 +1,141 @@
+"""States of a service, its goal, and the words for how a run ended. The rules that move between them are in `rules`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Goal(StrEnum):
+    """What an operator wants of a service."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+class State(StrEnum):
+    """The public names, as shown to users and promised to scripts."""
+
+    STOPPED = "stopped"
+    WAITING = "waiting"
+    STARTING = "starting"
+    RUNNING = "running"
+    BACKOFF = "backoff"
+    STOPPING = "stopping"
+    EXITED = "exited"
+    FAILED = "failed"
+
+
+class Phase(StrEnum):
+    """Where the machine is: the public states, with the two halves of `stopping` apart.
+
+    `stopping` waits for the main process, `ending` for what is left of its run after it.
+    """
+
+    STOPPED = "stopped"
+    WAITING = "waiting"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    ENDING = "ending"
+    BACKOFF = "backoff"
+    EXITED = "exited"
+    FAILED = "failed"
+
+    @property
+    def state(self) -> State:
+        return State.STOPPING if self is Phase.ENDING else State(self.value)
+
+
+AT_REST = frozenset({Phase.STOPPED, Phase.EXITED, Phase.FAILED})
+"""No run lives and none is to come by itself."""
+
+
+class Result(StrEnum):
+    """How a run ended: systemd's SERVICE_RESULT words (systemd.exec(5))."""
+
+    SUCCESS = "success"
+    EXIT_CODE = "exit-code"
+    SIGNAL = "signal"
+    CORE_DUMP = "core-dump"
+    TIMEOUT = "timeout"
+    WATCHDOG = "watchdog"
+    OOM_KILL = "oom-kill"
+    START_LIMIT = "start-limit"
+    RESOURCES = "resources"
+    PROTOCOL = "protocol"
+
+
+class Ended(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How one run ended. `at` is monotonic, `uptime` in seconds; `step`, `errno` and `text` tell a failed spawn.
+
+    `detail` is the object of a failed step, or why we stopped it ourselves ("not ready after 60 s").
+    """
+
+    result: Result
+    run: int
+    at: float
+    uptime: float = 0.0
+    code: int | None = None
+    signal: int | None = None
+    step: str = ""
+    errno: int = 0
+    text: str = ""
+    detail: str = ""
+    killed: bool = False
+
+
+class Crash(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The record that a failed run leaves: CPU in seconds, resident peak in bytes, the last lines it printed."""
+
+    ended: Ended
+    user_cpu: float = 0.0
+    system_cpu: float = 0.0
+    max_rss: int = 0
+    lines: tuple[str, ...] = ()
+
+
+class Life(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All that the machine remembers of one service; it is also the note that the keeper stores.
+
+    Times are seconds on the monotonic clock, which keeper and supervisor share.
+    """
+
+    phase: Phase = Phase.STOPPED
+    goal: Goal = Goal.DOWN
+    reason: str = "not started yet"
+    since: float = 0.0
+    run: int = 0
+    """The run that lives or lived last; 0 before the first."""
+    pid: int = 0
+    started: float = 0.0
+    """When the current run was spawned; 0 when none lives."""
+    ready_at: float | None = None
+    attempt: int = 0
+    """Automatic restarts since the service was last stable or started by an operator."""
+    restarts: int = 0
+    """All automatic restarts since the operator's last start."""
+    deadline: float | None = None
+    step: int = 0
+    """Which of the stop steps is under way; len(steps) after the KILL."""
+    again: bool = False
+    """An operator asked for a restart: when the run is gone, start without asking the policy."""
+    verdict: Result | None = None
+    """Why we stop it ourselves, when that is a failure (timeout); None when an operator asked."""
+    fault: str = ""
+    """The verdict in words: "not ready after 60 s"."""
+    order: str = ""
+    """The last order, in words: "started by operator", "stopped by reload"."""
+    kill_at: float | None = None
+    """When SIGKILL ends this stop at the latest; once it was sent, when."""
+    killed: bool = False
+    """This stop needed SIGKILL."""
+    ended: Ended | None = None
+    """How the last run ended."""
+    survivors: tuple[str, ...] = ()
+    """Processes that SIGKILL did not end ("pid 123 (cp), state D")."""
+
+    @property
+    def state(self) -> State:
+        return self.phase.state

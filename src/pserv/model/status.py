@@ -1,0 +1,154 @@
+"""What is told of services and of the daemon: the shapes of the API's answers. Nothing is computed here.
+
+Times are seconds since the epoch, durations are seconds, sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from pserv.model.events import Change
+from pserv.model.states import Goal, State
+
+
+class LastExit(msgspec.Struct, frozen=True):
+    """How the last run ended; `text` is the same in words ("exit code 1", "killed by SIGSEGV")."""
+
+    result: str
+    at: float
+    text: str
+    code: int | None = None
+    signal: str | None = None
+    uptime: float = 0.0
+
+
+class CrashStatus(msgspec.Struct, frozen=True):
+    """The record of the last failure."""
+
+    at: float
+    text: str
+    uptime: float
+    user_cpu: float
+    system_cpu: float
+    max_rss: int
+    lines: tuple[str, ...]
+
+
+class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of `pserv status`."""
+
+    name: str
+    instance: int | None = None
+    state: State
+    goal: Goal
+    ready: bool
+    health: str | None = None
+    pid: int | None = None
+    run_id: str | None = None
+    uptime: float | None = None
+    restarts: int = 0
+    retries_left: int | None = None
+    last_exit: LastExit | None = None
+    cpu: float | None = None
+    """Share of one processor since the last time somebody asked, else since the run began; 1.0 is one whole core."""
+    memory: int | None = None
+    """Resident bytes of all processes of the run."""
+    processes: int | None = None
+    reason: str = ""
+    since: float | None = None
+    next: float | None = None
+    """When the deadline of the present state is."""
+    autostart: bool = True
+    trouble: str = ""
+    """What is wrong beside the state: a log that cannot be written, survivors of SIGKILL, a KILL that was needed."""
+
+
+class Story(msgspec.Struct, frozen=True, kw_only=True):
+    """All about one service: `pserv status NAME`, `pserv why NAME`."""
+
+    service: ServiceStatus
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    command: str = ""
+    cwd: str = ""
+    user: str = ""
+    policy: str = ""
+    depends_on: tuple[str, ...] = ()
+    needed_by: tuple[str, ...] = ()
+    stdout: str = ""
+    stderr: str = ""
+    why: tuple[str, ...] = ()
+    """The chain: state and since when, cause, what will happen next and when; a sentence each."""
+    crash: CrashStatus | None = None
+    history: tuple[Change, ...] = ()
+    lines: tuple[str, ...] = ()
+    stale: bool = False
+    """The declaration changed since this run began, by a reload that could not touch it yet."""
+
+
+class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The daemon beside its services."""
+
+    version: str
+    name: str
+    keeper_pid: int
+    supervisor_pid: int
+    logger_pid: int | None = None
+    config: tuple[str, ...] = ()
+    uptime: float = 0.0
+    supervisor_restarts: int = 0
+    safe: bool = False
+    ending: bool = False
+    trouble: tuple[str, ...] = ()
+    """Sentences: a file changed and not loaded, a stuck log, strays, what this system lacks, the last traceback."""
+    last_traceback: str = ""
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The answer of `GET /v1/status`."""
+
+    daemon: DaemonStatus
+    services: tuple[ServiceStatus, ...]
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """How an action on one service settled."""
+
+    service: str
+    ok: bool
+    state: State
+    reason: str
+    after: float
+    """Seconds since the action was asked for."""
+    pid: int | None = None
+    ready: bool = False
+
+
+class ReloadStep(msgspec.Struct, frozen=True):
+    """What a reload does to one service, and the options it does it for ("env.PORT: 1 -> 2")."""
+
+    service: str
+    action: Literal["add", "remove", "restart", "live", "unchanged"]
+    changes: tuple[str, ...] = ()
+
+
+class Launch(msgspec.Struct, frozen=True, kw_only=True):
+    """The exact exec of a service: `pserv show NAME`. Values of environment variables that look secret are masked."""
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    inherits: str
+    cwd: str
+    user: str
+    group: str
+    groups: tuple[str, ...] = ()
+    umask: str = ""
+    nice: int | None = None
+    oom_score_adj: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+    tty: bool = False
+    steps: tuple[str, ...] = ()
+    """What is done in the child before exec, in order."""
