@@ -1,0 +1,121 @@
+"""Cells of the machine's table for the end of a run: what is left of it, then what an operator or the policy wants."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from pserv.model.events import Configured, Effect, Exited, Failed, Gone, Signal, Situation, SpawnFailed
+from pserv.model.spec import ServiceSpec
+from pserv.model.states import Ended, Goal, Life, Phase, Result
+from pserv.rules import restart
+from pserv.rules.decision import Decision, at_rest, soonest, told, why
+from pserv.rules.starting import begin, fresh
+
+REST_TIMEOUT = 2.0
+"""Seconds between TERM and SIGKILL for what a main process left behind."""
+
+SIGTERM = 15
+
+
+def spawn_failed(spec: ServiceSpec, life: Life, event: SpawnFailed, situation: Situation) -> Decision:
+    """as the goal and the policy say; a failed spawn is never tried again at once"""
+    ended = restart.classify_spawn(life, event, situation.now)
+    return _follow(spec, replace(life, ended=ended), situation, _crash(life, ended))
+
+
+def exited(spec: ServiceSpec, life: Life, event: Exited, situation: Situation) -> Decision:
+    """TERM to what is left of the run; where nothing is left, as the goal and the policy say"""
+    ended = restart.classify(spec, life, event, situation.now)
+    effects = _crash(life, ended)
+    over = replace(life, ended=ended, pid=0)
+    if event.gone:
+        return _follow(spec, over, situation, effects)
+    latest = life.kill_at if life.phase is Phase.STOPPING else None
+    since = life.since if life.phase is Phase.STOPPING else situation.now
+    reason = f"{why(over)}: waits for what it left behind"
+    over = replace(over, phase=Phase.ENDING, since=since, reason=reason, deadline=None)
+    if life.killed:
+        return Decision(over, effects)
+    deadline = soonest(situation.now + REST_TIMEOUT, latest)
+    return Decision(replace(over, deadline=deadline), (*effects, Signal(life.run, SIGTERM, "rest")))
+
+
+def gone(spec: ServiceSpec, life: Life, event: Gone, situation: Situation) -> Decision:
+    """as the goal and the policy say"""
+    return _follow(spec, replace(life, survivors=event.survivors), situation, ())
+
+
+def gone_unseen(spec: ServiceSpec, life: Life, event: Gone, situation: Situation) -> Decision:
+    """over without an exit: nothing is left, or SIGKILL did not end the main process and it is not started again"""
+    result = life.verdict or Result.SIGNAL
+    uptime = max(situation.now - life.started, 0.0) if life.started else 0.0
+    ended = Ended(result, life.run, situation.now, uptime, signal=9, detail=life.fault, killed=life.killed)
+    over = replace(life, ended=ended, survivors=event.survivors)
+    effects = _crash(life, ended)
+    if not event.survivors or life.goal is Goal.DOWN:
+        return _follow(spec, over, situation, effects)
+    reason = f"{why(life)}{told(over)}; not started again while that lives"
+    return Decision(at_rest(over, Phase.FAILED, situation.now, reason), effects)
+
+
+def buried(spec: ServiceSpec, life: Life, event: Exited | Gone, situation: Situation) -> Decision:
+    """note that what SIGKILL did not end has ended since"""
+    left = event.survivors if isinstance(event, Gone) else () if event.gone else life.survivors
+    if left or not life.survivors:
+        return Decision(replace(life, survivors=left))
+    return Decision(replace(life, survivors=(), reason=f"{life.reason}; ended since"))
+
+
+def reconsider(spec: ServiceSpec, life: Life, event: Configured, situation: Situation) -> Decision:
+    """ask the new policy; a wait under way may get shorter, never longer"""
+    if life.ended is None or life.deadline is None:
+        return Decision(life)
+    verdict = _verdict(spec, life.ended, life.attempt - 1, 0.0, situation)
+    if not verdict.restart:
+        phase = Phase.FAILED if verdict.failed else Phase.EXITED
+        return Decision(at_rest(life, phase, situation.now, verdict.reason))
+    latest = life.since + restart.longest(spec.backoff, life.attempt)
+    return Decision(replace(life, deadline=min(life.deadline, latest)))
+
+
+def _follow(spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[Effect, ...]) -> Decision:
+    """What comes when a run is over: what an operator wants, else what the policy says."""
+    now, ended, loudly = situation.now, life.ended, told(life)
+    if life.goal is Goal.DOWN or ended is None:
+        how = ""
+        if ended is not None and ended.result is not Result.SUCCESS and not life.killed:
+            how = f"; {restart.describe(ended)}"
+        return Decision(at_rest(life, Phase.STOPPED, now, life.order + how + loudly), effects)
+    if life.again:
+        begun = begin(spec, fresh(life, life.order), situation, life.order + loudly)
+        return Decision(begun.life, effects + begun.effects)
+    ready_for = ended.at - life.ready_at if life.ready_at is not None else 0.0
+    verdict = _verdict(spec, ended, life.attempt, ready_for, situation)
+    reason = verdict.reason + loudly
+    if not verdict.restart:
+        phase = Phase.FAILED if verdict.failed else Phase.EXITED
+        return Decision(at_rest(life, phase, now, reason), effects)
+    due = replace(life, attempt=verdict.number, restarts=life.restarts + 1)
+    if verdict.delay:
+        return Decision(at_rest(due, Phase.BACKOFF, now, reason, now + verdict.delay), effects)
+    begun = begin(spec, due, situation, reason)
+    return Decision(begun.life, effects + begun.effects)
+
+
+def _verdict(spec: ServiceSpec, ended: Ended, attempt: int, uptime: float, situation: Situation) -> restart.Verdict:
+    return restart.after(
+        spec.policy,
+        ended,
+        attempt=attempt,
+        max_retries=spec.max_retries,
+        backoff=spec.backoff,
+        stable_after=spec.stable_after,
+        uptime=uptime,
+        chance=situation.chance,
+    )
+
+
+def _crash(life: Life, ended: Ended) -> tuple[Effect, ...]:
+    """A record is kept of failures, not of what an operator stopped however it ended."""
+    asked = life.phase is Phase.STOPPING and life.verdict is None
+    return () if asked or ended.result is Result.SUCCESS else (Failed(ended.run),)

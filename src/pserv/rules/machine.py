@@ -1,0 +1,189 @@
+"""The life of a service as one table: (phase, event) -> what is done, and where that may lead.
+
+What each cell does is in `starting`, `stopping` and `aftermath`. Diagram and table in the docs are drawn from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from pserv.model.errors import Refused
+from pserv.model.events import (
+    Configured,
+    DeadlinePassed,
+    DependenciesChanged,
+    Event,
+    Exited,
+    Gone,
+    Hurry,
+    Restart,
+    Situation,
+    Spawned,
+    SpawnFailed,
+    Start,
+    Stop,
+)
+from pserv.model.spec import ServiceSpec
+from pserv.model.states import Goal, Life, Phase, Result
+from pserv.rules import aftermath, starting, stopping
+from pserv.rules.decision import Decision, stay
+
+__all__ = ["TABLE", "Cell", "Decision", "Table", "decide", "settled", "succeeded"]
+
+Move = Callable[[ServiceSpec, Life, Any, Situation], Decision]
+"""The third argument is of the event type that the cell stands under."""
+
+
+class Cell(msgspec.Struct, frozen=True):
+    """What is done, and all the phases that it may lead to."""
+
+    do: Move
+    to: tuple[Phase, ...]
+
+
+Table = Mapping[tuple[Phase, type[Event]], Cell]
+
+STOPPED, WAITING, STARTING, RUNNING = Phase.STOPPED, Phase.WAITING, Phase.STARTING, Phase.RUNNING
+STOPPING, ENDING, BACKOFF, EXITED, FAILED = Phase.STOPPING, Phase.ENDING, Phase.BACKOFF, Phase.EXITED, Phase.FAILED
+
+BEGUN = (STARTING, WAITING, FAILED)
+"""Where an attempt to start leads."""
+
+OVER = (*BEGUN, BACKOFF, EXITED)
+"""Where the policy leads after the end of a run."""
+
+TABLE: Table = {
+    # phase, event: what is done, where it may lead
+    (STOPPED, Start): Cell(starting.start, BEGUN),
+    (STOPPED, Stop): Cell(stay, (STOPPED,)),
+    (STOPPED, Restart): Cell(starting.start_over, BEGUN),
+    (STOPPED, Hurry): Cell(stay, (STOPPED,)),
+    (STOPPED, DependenciesChanged): Cell(stay, (STOPPED,)),
+    (STOPPED, Configured): Cell(stay, (STOPPED,)),
+    (STOPPED, Exited): Cell(aftermath.buried, (STOPPED,)),
+    (STOPPED, Gone): Cell(aftermath.buried, (STOPPED,)),
+    # Wanted up, but something else must be ready first.
+    (WAITING, Start): Cell(starting.start, BEGUN),
+    (WAITING, Stop): Cell(stopping.cancel, (STOPPED,)),
+    (WAITING, Restart): Cell(starting.start_over, BEGUN),
+    (WAITING, Hurry): Cell(stay, (WAITING,)),
+    (WAITING, DependenciesChanged): Cell(starting.try_again, BEGUN),
+    (WAITING, Configured): Cell(starting.try_again, BEGUN),
+    (WAITING, Gone): Cell(aftermath.buried, (WAITING,)),
+    # A spawn was ordered; the deadline is start_timeout (for a oneshot that runs, max_runtime too).
+    (STARTING, Start): Cell(stay, (STARTING,)),
+    (STARTING, Stop): Cell(stopping.stop, (STOPPING,)),
+    (STARTING, Restart): Cell(stopping.restart_run, (STOPPING,)),
+    (STARTING, Hurry): Cell(stay, (STARTING,)),
+    (STARTING, DependenciesChanged): Cell(stay, (STARTING,)),
+    (STARTING, Configured): Cell(starting.set_deadline, (STARTING,)),
+    (STARTING, DeadlinePassed): Cell(stopping.start_overdue, (STOPPING,)),
+    (STARTING, Spawned): Cell(starting.spawned, (STARTING, RUNNING)),
+    (STARTING, SpawnFailed): Cell(aftermath.spawn_failed, (BACKOFF, FAILED)),
+    (STARTING, Exited): Cell(aftermath.exited, (*OVER, ENDING)),
+    # Up and ready; the deadline is when a streak of restarts is over, or max_runtime.
+    (RUNNING, Start): Cell(stay, (RUNNING,)),
+    (RUNNING, Stop): Cell(stopping.stop, (STOPPING,)),
+    (RUNNING, Restart): Cell(stopping.restart_run, (STOPPING,)),
+    (RUNNING, Hurry): Cell(stay, (RUNNING,)),
+    (RUNNING, DependenciesChanged): Cell(stay, (RUNNING,)),
+    (RUNNING, Configured): Cell(starting.set_deadline, (RUNNING,)),
+    (RUNNING, DeadlinePassed): Cell(stopping.run_overdue, (RUNNING, STOPPING)),
+    (RUNNING, Exited): Cell(aftermath.exited, (*OVER, ENDING)),
+    # A stop signal was sent and the main process lives; the deadline is the next step's, none after SIGKILL.
+    (STOPPING, Start): Cell(stopping.start_when_gone, (STOPPING,)),
+    (STOPPING, Stop): Cell(stopping.stop_for_good, (STOPPING,)),
+    (STOPPING, Restart): Cell(stopping.start_when_gone, (STOPPING,)),
+    (STOPPING, Hurry): Cell(stopping.hurry, (STOPPING,)),
+    (STOPPING, DependenciesChanged): Cell(stay, (STOPPING,)),
+    (STOPPING, Configured): Cell(stopping.shorten_stop, (STOPPING,)),
+    (STOPPING, DeadlinePassed): Cell(stopping.stop_overdue, (STOPPING,)),
+    (STOPPING, Spawned): Cell(stopping.spawned_late, (STOPPING,)),
+    (STOPPING, SpawnFailed): Cell(aftermath.spawn_failed, (STOPPED, *BEGUN, BACKOFF)),
+    (STOPPING, Exited): Cell(aftermath.exited, (STOPPED, *BEGUN, BACKOFF, ENDING)),
+    (STOPPING, Gone): Cell(aftermath.gone_unseen, (STOPPED, *BEGUN, BACKOFF)),
+    # The main process has ended, the rest of its run has not; the deadline is SIGKILL's, none after it.
+    (ENDING, Start): Cell(stopping.start_when_gone, (ENDING,)),
+    (ENDING, Stop): Cell(stopping.stop_for_good, (ENDING,)),
+    (ENDING, Restart): Cell(stopping.start_when_gone, (ENDING,)),
+    (ENDING, Hurry): Cell(stopping.hurry, (ENDING,)),
+    (ENDING, DependenciesChanged): Cell(stay, (ENDING,)),
+    (ENDING, Configured): Cell(stay, (ENDING,)),
+    (ENDING, DeadlinePassed): Cell(stopping.rest_overdue, (ENDING,)),
+    (ENDING, Gone): Cell(aftermath.gone, (STOPPED, *OVER)),
+    # To be started again at the deadline.
+    (BACKOFF, Start): Cell(starting.start, BEGUN),
+    (BACKOFF, Stop): Cell(stopping.cancel, (STOPPED,)),
+    (BACKOFF, Restart): Cell(starting.start_over, BEGUN),
+    (BACKOFF, Hurry): Cell(stay, (BACKOFF,)),
+    (BACKOFF, DependenciesChanged): Cell(stay, (BACKOFF,)),
+    (BACKOFF, Configured): Cell(aftermath.reconsider, (BACKOFF, EXITED, FAILED)),
+    (BACKOFF, DeadlinePassed): Cell(starting.try_again, BEGUN),
+    (BACKOFF, Gone): Cell(aftermath.buried, (BACKOFF,)),
+    # Ended, and that is well.
+    (EXITED, Start): Cell(starting.start, BEGUN),
+    (EXITED, Stop): Cell(stopping.cancel, (STOPPED,)),
+    (EXITED, Restart): Cell(starting.start_over, BEGUN),
+    (EXITED, Hurry): Cell(stay, (EXITED,)),
+    (EXITED, DependenciesChanged): Cell(stay, (EXITED,)),
+    (EXITED, Configured): Cell(stay, (EXITED,)),
+    (EXITED, Gone): Cell(aftermath.buried, (EXITED,)),
+    # Given up.
+    (FAILED, Start): Cell(starting.start, BEGUN),
+    (FAILED, Stop): Cell(stopping.cancel, (STOPPED,)),
+    (FAILED, Restart): Cell(starting.start_over, BEGUN),
+    (FAILED, Hurry): Cell(stay, (FAILED,)),
+    (FAILED, DependenciesChanged): Cell(stay, (FAILED,)),
+    (FAILED, Configured): Cell(stay, (FAILED,)),
+    (FAILED, Exited): Cell(aftermath.buried, (FAILED,)),
+    (FAILED, Gone): Cell(aftermath.buried, (FAILED,)),
+}
+
+
+def decide(spec: ServiceSpec, life: Life, event: Event, situation: Situation, table: Table = TABLE) -> Decision:
+    """What follows when this happens to a service. Raises Refused where the table has no cell.
+
+    Late news changes nothing: a fact about another run than the last, a deadline that has been moved.
+    """
+    if _late(life, event, situation.now):
+        return Decision(life)
+    cell = table.get((life.phase, type(event)))
+    if cell is None:
+        raise Refused(
+            f"cannot apply {type(event).__name__} to a service that is {life.phase}: the table has no such cell"
+        )
+    return cell.do(spec, life, event, situation)
+
+
+def _late(life: Life, event: Event, now: float) -> bool:
+    match event:
+        case Spawned(run=run) | SpawnFailed(run=run) | Exited(run=run) | Gone(run=run):
+            return run != life.run
+        case DeadlinePassed():
+            return life.deadline is None or now < life.deadline
+    return False
+
+
+def settled(life: Life) -> bool:
+    """Whether waiting commands have waited enough: up and ready, at rest, or in back-off the third time in a row."""
+    match life.phase:
+        case Phase.RUNNING:
+            return life.ready_at is not None
+        case Phase.BACKOFF:
+            return life.attempt >= 3
+    return life.phase in (STOPPED, EXITED, FAILED)
+
+
+def succeeded(life: Life) -> bool:
+    """Whether a settled service is as it should be: up and ready or done with success, or down as asked."""
+    match life.phase:
+        case Phase.RUNNING:
+            return life.ready_at is not None
+        case Phase.EXITED:
+            return life.ended is not None and life.ended.result is Result.SUCCESS
+        case Phase.STOPPED:
+            return life.goal is Goal.DOWN
+    return False

@@ -1,0 +1,162 @@
+"""Old and new configuration -> what a reload does to each service, and for which options. Nothing is applied here.
+
+The options, and whether each acts live, are read from the types in `model.spec`: no option is named here but those
+whose effective value depends on others.
+"""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from pserv.model import units
+from pserv.model.spec import Document, ServiceSpec
+from pserv.model.status import ReloadStep
+from pserv.rules import dependencies, secrecy
+
+LONGEST = 60
+"""Characters of a value that are shown of a change."""
+
+
+class Difference(Struct, frozen=True):
+    """One option that changed, `text` as a user reads it ("env.PORT: 1 -> 2"); `live`: no new run is needed."""
+
+    option: str
+    text: str
+    live: bool
+
+
+def diff(old: Document, new: Document) -> tuple[ReloadStep, ...]:
+    """A step for every service of both: first what goes, what depends on others before them; then in start order."""
+    gone = [name for level in reversed(dependencies.order(old.services)) for name in level if name not in new.services]
+    steps = [ReloadStep(name, "remove") for name in gone]
+    for level in dependencies.order(new.services):
+        for name in level:
+            if name not in old.services:
+                steps.append(ReloadStep(name, "add"))
+                continue
+            found = differences(old.services[name], new.services[name], old.root, new.root)
+            steps.append(ReloadStep(name, _action(found), tuple(each.text for each in found)))
+    return tuple(steps)
+
+
+def daemon_changes(old: Document, new: Document) -> tuple[str, ...]:
+    """Options of the daemon itself that changed, as a user reads them; all of them act live."""
+    return tuple(each.text for each in _compare(old.daemon, new.daemon, "daemon."))
+
+
+def differences(old: ServiceSpec, new: ServiceSpec, old_root: str = "/", new_root: str = "/") -> list[Difference]:
+    """Options whose effective value changed; the roots are where a service runs that names no `cwd`."""
+    found = _compare(_effective(old, old_root), _effective(new, new_root))
+    same_program = old.argv == new.argv
+    return [each for each in found if not (same_program and each.option in _PROGRAM)]
+
+
+def _action(found: list[Difference]) -> Literal["restart", "live", "unchanged"]:
+    if not found:
+        return "unchanged"
+    return "live" if all(each.live for each in found) else "restart"
+
+
+_PROGRAM = frozenset({"exec", "args", "command", "shell"})
+"""Ways to write one thing: they have not changed when the argv has not."""
+
+
+def _effective(spec: ServiceSpec, root: str) -> ServiceSpec:
+    """The spec with those defaults filled in that depend on others; the name is the key and no option of its own."""
+    return replace(
+        spec,
+        name=None,
+        cwd=spec.cwd or root,
+        restart=spec.policy,
+        start_timeout=spec.time_to_start,
+        stop=replace(spec.stop, scope=spec.stop_scope),
+    )
+
+
+class _Option(Struct, frozen=True):
+    name: str
+    live: bool
+    kind: str
+
+
+@functools.cache
+def _options(declared: type[Struct]) -> tuple[_Option, ...]:
+    """The options of a struct, with what its annotations say of each."""
+    found = []
+    for name, hint in get_type_hints(declared, include_extras=True).items():
+        extra: dict[str, Any] = {}
+        for meta in _metas(hint):
+            extra = {**(meta.extra or {}), **extra}
+        found.append(_Option(name, extra.get("live", False), extra.get("kind", "")))
+    return tuple(found)
+
+
+def _metas(hint: Any) -> Iterator[Meta]:
+    """Everything that Annotated says within a type, the outermost first; not within the structs it is made of."""
+    if get_origin(hint) is Annotated:
+        yield from (meta for meta in hint.__metadata__ if isinstance(meta, Meta))
+    for inner in get_args(hint):
+        if get_origin(inner) is not None:
+            yield from _metas(inner)
+
+
+def _compare(old: Struct, new: Struct, prefix: str = "") -> Iterator[Difference]:
+    for option in _options(type(new)):
+        name = prefix + option.name
+        left, right = getattr(old, option.name), getattr(new, option.name)
+        if left == right:
+            continue
+        if isinstance(left, Struct) and isinstance(right, Struct):
+            yield from _compare(left, right, f"{name}.")
+        elif option.kind == "environment":
+            yield from _compare_variables(left, right, name, option.live)
+        else:
+            yield Difference(name, _text(name, _show(left, option.kind), _show(right, option.kind)), option.live)
+
+
+def _compare_variables(old: Mapping[str, str], new: Mapping[str, str], name: str, live: bool) -> Iterator[Difference]:
+    for variable in {**old, **new}:
+        left, right = old.get(variable), new.get(variable)
+        if left == right:
+            continue
+        own = f"{name}.{variable}"
+        if secrecy.looks_secret(variable, left or "") or secrecy.looks_secret(variable, right or ""):
+            verb = "added" if left is None else "removed" if right is None else "changed"
+            yield Difference(own, f"{own} {verb}", live)
+        else:
+            yield Difference(own, _text(own, _show(left), _show(right)), live)
+
+
+def _text(name: str, left: str, right: str) -> str:
+    return f"{name} changed" if left == right else f"{name}: {left} -> {right}"
+
+
+_SHOWN: dict[str, Callable[[Any], str]] = {
+    "duration": units.show_duration,
+    "signal": units.show_signal,
+    "octal": units.show_octal,
+    "command": shlex.join,
+    "arguments": shlex.join,
+    "inactive": lambda value: "(not shown)",
+}
+
+
+def _show(value: Any, kind: str = "") -> str:
+    """A value in a few characters, as a user would write it."""
+    if value is None:
+        return "(unset)"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Struct):
+        return " ".join(_show(getattr(value, each.name), each.kind) for each in _options(type(value)))
+    if isinstance(value, tuple) and kind not in _SHOWN:
+        return f"[{', '.join(_show(each) for each in value)}]"
+    text = _SHOWN[kind](value) if kind in _SHOWN else str(value)
+    text = text.replace("\n", "\\n") or '""'
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -1,0 +1,184 @@
+"""Whether a service that ended is started again, after how long, and why. When it is asked is in `machine`."""
+
+from __future__ import annotations
+
+import errno
+import math
+
+import msgspec
+
+from pserv.model import units
+from pserv.model.events import Exited, SpawnFailed
+from pserv.model.spec import Backoff, Policy, ServiceSpec
+from pserv.model.states import Ended, Life, Phase, Result
+
+FLOOR = 0.1
+"""Seconds: no restart but the first of a streak comes sooner, whatever the configuration."""
+
+SHORTEST_STABLE = 1.0
+"""Seconds: a shorter run is never stable, else `stable_after: 0` would make every restart the first of a streak."""
+
+BACKGROUND = 1.0
+"""Seconds: a main process that ends with 0 sooner and leaves others behind went to the background."""
+
+_CLEAN = frozenset({Result.SUCCESS})
+_UNCLEAN = frozenset({Result.EXIT_CODE, Result.RESOURCES, Result.PROTOCOL})
+_ABNORMAL = frozenset({Result.SIGNAL, Result.CORE_DUMP, Result.OOM_KILL, Result.TIMEOUT})
+_WATCHDOG = frozenset({Result.WATCHDOG})
+
+RESTARTS: dict[Policy, frozenset[Result]] = {
+    "never": frozenset(),
+    "on-failure": _UNCLEAN | _ABNORMAL | _WATCHDOG,
+    "on-watchdog": _WATCHDOG,
+    "on-abnormal": _ABNORMAL | _WATCHDOG,
+    "on-success": _CLEAN,
+    "always": _CLEAN | _UNCLEAN | _ABNORMAL | _WATCHDOG,
+}
+"""After which ends each policy starts again (systemd.service(5), Restart=)."""
+
+_LACKS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC})
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Start again or not: after `delay` seconds, as restart `number` of its streak; `failed`: no success."""
+
+    restart: bool
+    reason: str
+    delay: float = 0.0
+    number: int = 0
+    failed: bool = False
+
+
+def after(
+    policy: Policy,
+    ended: Ended,
+    *,
+    attempt: int,
+    max_retries: int | None,
+    backoff: Backoff,
+    stable_after: float,
+    uptime: float,
+    chance: float,
+) -> Verdict:
+    """What follows an end: `attempt` restarts of the streak were made, the run had been ready for `uptime` seconds.
+
+    A run ended by its watchdog is never stable, so that an endless kill loop ends at `max_retries` too.
+    """
+    how = describe(ended)
+    told = how if ended.step or ended.detail else f"{how} after {units.show_duration(ended.uptime)}"
+    if ended.result not in RESTARTS[policy]:
+        return Verdict(False, f"{told}; policy {policy}", failed=ended.result is not Result.SUCCESS)
+    stable = ended.result is not Result.WATCHDOG and uptime >= stable_time(backoff, attempt, stable_after)
+    number = 1 if stable else attempt + 1
+    if max_retries is not None and number > max_retries:
+        retries = "1 retry" if max_retries == 1 else f"{max_retries} retries"
+        return Verdict(False, f"gave up after {retries}: {how}; policy {policy}", failed=True)
+    wait = delay(backoff, number, chance, failed_spawn=bool(ended.step))
+    when = f"in {units.show_duration(wait)}" if wait else "at once"
+    return Verdict(True, f"{told}; restart {number} {when}; policy {policy}", wait, number)
+
+
+def describe(ended: Ended) -> str:
+    """How a run ended, in words: "exit code 1", "killed by SIGSEGV (core dumped)", "cannot exec /no/such: No …"."""
+    if ended.result in (Result.TIMEOUT, Result.WATCHDOG) and ended.detail:
+        return ended.detail
+    if ended.step:
+        what = f"{ended.step} {ended.detail}".rstrip()
+        return f"cannot {what}: {ended.text or errno.errorcode.get(ended.errno, f'errno {ended.errno}')}"
+    if ended.result is Result.PROTOCOL:
+        return "went to the background: run it in the foreground"
+    if ended.result is Result.OOM_KILL:
+        return "killed by the OOM killer"
+    if ended.signal is not None:
+        return f"killed by SIG{units.show_signal(ended.signal)}" + " (core dumped)" * (ended.result is Result.CORE_DUMP)
+    return f"exit code {ended.code}" if ended.code is not None else str(ended.result)
+
+
+def delay(backoff: Backoff, number: int, chance: float, *, failed_spawn: bool = False) -> float:
+    """Seconds before restart `number` (from 1) of a streak; `chance` in [0, 1) places it within the jitter.
+
+    The first comes at once, unless the spawn failed: that is no crash, and will be the same a moment later.
+    """
+    if number <= 1 and not failed_spawn:
+        return 0.0
+    nominal = _nominal(backoff, number)
+    spread = nominal * (1 + backoff.jitter * (2 * chance - 1))
+    if failed_spawn:
+        spread = max(spread, backoff.initial)
+    return max(min(spread, backoff.maximum), FLOOR)
+
+
+def longest(backoff: Backoff, number: int) -> float:
+    """The longest that `delay` may give for restart `number`, spawn failed or not."""
+    return delay(backoff, number, 1.0, failed_spawn=True)
+
+
+def stable_time(backoff: Backoff, attempt: int, stable_after: float) -> float:
+    """Seconds that the run after restart `attempt` must be ready, to end the streak: no less than it was waited for."""
+    waited = longest(backoff, attempt) if attempt > 1 else 0.0
+    return max(stable_after, waited, SHORTEST_STABLE)
+
+
+def _nominal(backoff: Backoff, number: int) -> float:
+    """The delay before jitter; computed so that no number of restarts overflows."""
+    grown = max(number - 2, 0)
+    if backoff.initial <= 0:
+        return 0.0
+    if backoff.strategy == "linear":
+        return min(backoff.initial * (grown + 1), backoff.maximum)
+    if backoff.strategy == "exponential" and backoff.factor > 1:
+        limit = math.log(max(backoff.maximum / backoff.initial, 1.0)) / math.log(backoff.factor)
+        if grown >= limit:
+            return backoff.maximum
+        return min(backoff.initial * math.pow(backoff.factor, grown), backoff.maximum)
+    return min(backoff.initial, backoff.maximum)
+
+
+def classify(spec: ServiceSpec, life: Life, event: Exited, now: float) -> Ended:
+    """How the run of `life` ended; `now` is used where the event has no time of its own."""
+    at = now if event.at is None else event.at
+    uptime = max(at - life.started, 0.0) if life.started else 0.0
+    return Ended(
+        result=_result(spec, life, event, uptime),
+        run=life.run,
+        at=at,
+        uptime=uptime,
+        code=event.code,
+        signal=event.signal,
+        detail=life.fault,
+        killed=life.killed,
+    )
+
+
+def _result(spec: ServiceSpec, life: Life, event: Exited, uptime: float) -> Result:
+    if life.verdict is not None:
+        return life.verdict
+    if event.oom:
+        return Result.OOM_KILL
+    asked = {step.signal for step in spec.stop_steps} if life.phase is Phase.STOPPING else frozenset[int]()
+    if event.signal is not None:
+        if event.signal in asked:
+            return Result.SUCCESS
+        return Result.CORE_DUMP if event.core else Result.SIGNAL
+    code = event.code or 0
+    if code in spec.success_exit_codes or code - 128 in asked:
+        return Result.SUCCESS
+    if code:
+        return Result.EXIT_CODE
+    left = not event.gone and spec.type == "simple" and life.phase is not Phase.STOPPING
+    return Result.PROTOCOL if left and uptime < BACKGROUND else Result.SUCCESS
+
+
+def classify_spawn(life: Life, event: SpawnFailed, now: float) -> Ended:
+    """How a run ended that never came to be: `resources` where the system lacked some, else `exit-code`."""
+    lacking = Result.RESOURCES if event.errno in _LACKS else Result.EXIT_CODE
+    return Ended(
+        result=life.verdict or lacking,
+        run=life.run,
+        at=now if event.at is None else event.at,
+        step=event.step,
+        errno=event.errno,
+        text=event.text,
+        detail=life.fault or event.detail,
+        killed=life.killed,
+    )

@@ -1,0 +1,59 @@
+"""Which services a NAME on the command line means: a service, a tag, a glob. Nothing is looked up elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from pserv.model.errors import NoSuchService
+from pserv.model.spec import ServiceSpec
+
+Specs = Mapping[str, ServiceSpec]
+
+
+def select(patterns: Iterable[str], specs: Specs) -> list[str]:
+    """The services meant, in the order of the configuration, each once; without patterns all of them.
+
+    Raises NoSuchService for the first pattern that matches none.
+    """
+    wanted = list(patterns)
+    if not wanted:
+        return list(specs)
+    chosen: set[str] = set()
+    for pattern in wanted:
+        matches = _matches(pattern, specs)
+        if not matches:
+            raise _no_such(pattern, specs)
+        chosen.update(matches)
+    return [name for name in specs if name in chosen]
+
+
+def _matches(pattern: str, specs: Specs) -> list[str]:
+    if pattern in specs:
+        return [pattern]
+    if pattern.startswith("@"):
+        return [name for name, spec in specs.items() if pattern[1:] in spec.tags]
+    if any(char in pattern for char in "*?["):
+        from fnmatch import fnmatchcase
+
+        return [name for name in specs if fnmatchcase(name, pattern)]
+    return []
+
+
+def _no_such(pattern: str, specs: Specs) -> NoSuchService:
+    import difflib
+
+    tags = sorted({f"@{tag}" for spec in specs.values() for tag in spec.tags})
+    known = tags if pattern.startswith("@") else list(specs)
+    close = difflib.get_close_matches(pattern, known, n=1)
+    if close:
+        hint = f"did you mean {close[0]}?"
+    elif known:
+        shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
+        hint = f"there are: {shown}"
+    else:
+        hint = "no service has a tag" if pattern.startswith("@") else "no service is declared"
+    if pattern.startswith("@"):
+        return NoSuchService(f"cannot find {pattern}: no service has this tag", hint)
+    if any(char in pattern for char in "*?["):
+        return NoSuchService(f"cannot find {pattern}: it matches no service", hint)
+    return NoSuchService(f"cannot find {pattern}: no such service", hint)

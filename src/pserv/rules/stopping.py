@@ -1,0 +1,127 @@
+"""Cells of the machine's table that end a run: signals in steps, then SIGKILL. What follows it is in `aftermath`."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from pserv.model import units
+from pserv.model.events import Configured, DeadlinePassed, Hurry, Kill, Restart, Signal, Situation, Spawned, Start, Stop
+from pserv.model.spec import ServiceSpec
+from pserv.model.states import Goal, Life, Phase, Result
+from pserv.rules.decision import Decision, at_rest, signal_name, soonest, why
+from pserv.rules.starting import outlasted, run_deadline
+
+
+def cancel(spec: ServiceSpec, life: Life, event: Stop, situation: Situation) -> Decision:
+    """give up the start that was planned"""
+    down = replace(life, goal=Goal.DOWN, order=f"stopped by {event.by}")
+    return Decision(at_rest(down, Phase.STOPPED, situation.now, down.order))
+
+
+def stop(spec: ServiceSpec, life: Life, event: Stop, situation: Situation) -> Decision:
+    """send the first stop signal"""
+    down = replace(life, goal=Goal.DOWN, order=f"stopped by {event.by}")
+    return _stopping(spec, down, situation.now, down.order)
+
+
+def restart_run(spec: ServiceSpec, life: Life, event: Restart, situation: Situation) -> Decision:
+    """send the first stop signal; start once the run is gone"""
+    again = replace(life, again=True, order=f"restarted by {event.by}")
+    return _stopping(spec, again, situation.now, again.order)
+
+
+def start_when_gone(spec: ServiceSpec, life: Life, event: Start | Restart, situation: Situation) -> Decision:
+    """note that it is to start once its run is gone"""
+    order = f"{'started' if isinstance(event, Start) else 'restarted'} by {event.by}"
+    again = replace(life, goal=Goal.UP, again=True, order=order)
+    return Decision(replace(again, reason=f"{order}: waits until its last run is gone"))
+
+
+def stop_for_good(spec: ServiceSpec, life: Life, event: Stop, situation: Situation) -> Decision:
+    """note that it is not to start again; what is left has no longer than a stop may take"""
+    if life.goal is Goal.DOWN:
+        return Decision(life)
+    order = f"stopped by {event.by}"
+    latest = situation.now + sum(step.timeout for step in spec.stop_steps)
+    down = replace(life, goal=Goal.DOWN, again=False, order=order, reason=f"{order}: waits until its run is gone")
+    if life.phase is Phase.ENDING and life.deadline is not None:
+        down = replace(down, deadline=min(life.deadline, latest))
+    return Decision(down)
+
+
+def hurry(spec: ServiceSpec, life: Life, event: Hurry, situation: Situation) -> Decision:
+    """SIGKILL to all of the run, unless it was sent"""
+    return Decision(life) if life.killed else _kill(spec, life, situation.now, "told to hurry")
+
+
+def shorten_stop(spec: ServiceSpec, life: Life, event: Configured, situation: Situation) -> Decision:
+    """a stop under way may get less time, never more"""
+    if life.deadline is None:
+        return Decision(life)
+    left = spec.stop_steps[life.step :]
+    step = left[0].timeout if left else 0.0
+    latest = soonest(life.kill_at, situation.now + sum(each.timeout for each in left))
+    return Decision(replace(life, deadline=min(life.deadline, situation.now + step), kill_at=latest))
+
+
+def start_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situation: Situation) -> Decision:
+    """send the first stop signal; that is a failure"""
+    if outlasted(spec, life, situation.now):
+        return _overdue(spec, life, situation.now, spec.max_runtime, "still running after its max_runtime of ")
+    return _overdue(spec, life, situation.now, spec.time_to_start, "not ready after ")
+
+
+def run_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situation: Situation) -> Decision:
+    """stable: the streak of restarts is over; or max_runtime is over: send the first stop signal, a failure"""
+    if outlasted(spec, life, situation.now):
+        return _overdue(spec, life, situation.now, spec.max_runtime, "still running after its max_runtime of ")
+    deadline = run_deadline(spec, life)
+    if not life.attempt or (deadline is not None and deadline > situation.now):
+        return Decision(replace(life, deadline=deadline))
+    stable = replace(life, attempt=0, reason=f"stable again after restart {life.attempt}")
+    return Decision(replace(stable, deadline=run_deadline(spec, stable)))
+
+
+def stop_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situation: Situation) -> Decision:
+    """send the next stop signal; after the last, SIGKILL to all of the run"""
+    if life.step + 1 >= len(spec.stop_steps):
+        return _kill(spec, life, situation.now, "still running")
+    return _send(spec, life, life.step + 1, situation.now, why(life))
+
+
+def rest_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situation: Situation) -> Decision:
+    """SIGKILL to what is left of the run"""
+    return _kill(spec, life, situation.now, "what it left behind is still running")
+
+
+def spawned_late(spec: ServiceSpec, life: Life, event: Spawned, situation: Situation) -> Decision:
+    """note the pid; the stop goes on"""
+    return Decision(replace(life, pid=event.pid, started=situation.now if event.at is None else event.at))
+
+
+def _overdue(spec: ServiceSpec, life: Life, now: float, limit: float | None, what: str) -> Decision:
+    fault = what + units.show_duration(limit or 0.0)
+    return _stopping(spec, replace(life, verdict=Result.TIMEOUT, fault=fault), now, fault)
+
+
+def _stopping(spec: ServiceSpec, life: Life, now: float, cause: str) -> Decision:
+    total = sum(step.timeout for step in spec.stop_steps)
+    return _send(spec, replace(life, phase=Phase.STOPPING, since=now, kill_at=now + total), 0, now, cause)
+
+
+def _send(spec: ServiceSpec, life: Life, step: int, now: float, cause: str) -> Decision:
+    """The signal of one step; the deadline is the next step's."""
+    steps = spec.stop_steps
+    this = steps[step]
+    following = signal_name(steps[step + 1].signal) if step + 1 < len(steps) else "SIGKILL"
+    wait = units.show_duration(this.timeout)
+    reason = f"{cause}: sent {signal_name(this.signal)}, then {following} in {wait}"
+    sent = replace(life, step=step, deadline=now + this.timeout, reason=reason)
+    return Decision(sent, (Signal(life.run, this.signal, spec.stop_scope),))
+
+
+def _kill(spec: ServiceSpec, life: Life, now: float, cause: str) -> Decision:
+    reason = f"{why(life)}: {cause}, sent SIGKILL after {units.show_duration(now - life.since)}"
+    step = len(spec.stop_steps)
+    killed = replace(life, killed=True, step=step, deadline=None, kill_at=now, reason=reason)
+    return Decision(killed, (Kill(life.run),))

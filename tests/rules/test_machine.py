@@ -1,0 +1,91 @@
+"""The machine cell by cell, the guard against late news, and what counts as settled."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from pserv.model.errors import Refused
+from pserv.model.events import (
+    Configured,
+    DeadlinePassed,
+    DependenciesChanged,
+    Event,
+    Exited,
+    Gone,
+    Hurry,
+    Restart,
+    Situation,
+    Spawned,
+    SpawnFailed,
+    Start,
+    Stop,
+)
+from pserv.model.states import Goal, Life, Phase, State
+from pserv.rules import machine
+from pserv.rules.machine import TABLE
+
+from .cases import BAD, CASES, OK, RUN, SPEC, Case, running
+
+ORDERS: tuple[type[Event], ...] = (Start, Stop, Restart, Hurry, DependenciesChanged, Configured)
+FACTS: tuple[type[Event], ...] = (DeadlinePassed, Spawned, SpawnFailed, Exited, Gone)
+
+
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_cell(case: Case) -> None:
+    case.check(TABLE)
+
+
+@pytest.mark.parametrize("case", CASES, ids=repr)
+def test_a_life_resumes_from_its_note(case: Case) -> None:
+    """What the keeper stores is all there is to know."""
+    for life in (case.before, case.after):
+        if life is not None:
+            assert msgspec.json.decode(msgspec.json.encode(life), type=Life) == life
+
+
+def test_every_cell_has_an_example_for_each_place_it_leads_to() -> None:
+    shown = {(*case.cell, case.after.phase) for case in CASES if case.after is not None and not case.late}
+    assert shown == {(*cell, phase) for cell, row in TABLE.items() for phase in row.to}
+
+
+def test_every_missing_cell_is_known_to_be_missing() -> None:
+    refused = {case.cell for case in CASES if case.after is None}
+    assert refused == {(phase, event) for phase in Phase for event in ORDERS + FACTS} - TABLE.keys()
+
+
+@pytest.mark.parametrize("phase", Phase)
+def test_orders_are_legal_everywhere(phase: Phase) -> None:
+    assert all((phase, event) in TABLE for event in ORDERS)
+
+
+def test_a_missing_cell_is_told_as_refused() -> None:
+    life = running()
+    with pytest.raises(Refused, match=r"^cannot apply Gone to a service that is running: "):
+        machine.decide(SPEC, life, Gone(RUN), Situation(now=1.0))
+
+
+def test_every_phase_has_a_public_state() -> None:
+    assert {phase.state for phase in Phase} == set(State)
+
+
+@pytest.mark.parametrize(
+    ("life", "settled", "succeeded"),
+    [
+        (Life(Phase.STOPPED, Goal.DOWN), True, True),
+        (Life(Phase.WAITING, Goal.UP), False, False),
+        (Life(Phase.STARTING, Goal.UP), False, False),
+        (Life(Phase.RUNNING, Goal.UP), False, False),
+        (Life(Phase.RUNNING, Goal.UP, ready_at=3.0), True, True),
+        (Life(Phase.STOPPING, Goal.UP), False, False),
+        (Life(Phase.ENDING, Goal.DOWN), False, False),
+        (Life(Phase.BACKOFF, Goal.UP, attempt=2), False, False),
+        (Life(Phase.BACKOFF, Goal.UP, attempt=3), True, False),
+        (Life(Phase.EXITED, Goal.UP, ended=OK), True, True),
+        (Life(Phase.EXITED, Goal.UP, ended=BAD), True, False),
+        (Life(Phase.FAILED, Goal.UP), True, False),
+    ],
+)
+def test_settled(life: Life, settled: bool, succeeded: bool) -> None:
+    assert machine.settled(life) is settled
+    assert machine.succeeded(life) is succeeded
