@@ -1,0 +1,155 @@
+"""One cgroup v2 folder a run, where we may make one: who is in it, and the end of all of them at once (Linux)."""
+
+from __future__ import annotations
+
+import os
+
+
+class Cgroups:
+    """Folders `pserv-<cookie>/<run>` below the keeper's own cgroup."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def make(self, run: int) -> str | None:
+        """The path of the new folder of a run, or None: then it is followed by the other signs."""
+        path = f"{self.root}/{run}"
+        try:
+            os.mkdir(path)
+        except OSError:
+            return None
+        return path
+
+    def close(self) -> None:
+        """Remove what is empty; what is not stays, with its processes."""
+        remove(self.root)
+
+
+def find(cookie: str) -> str | None:
+    """The path our folder has or would have, from /proc; None without cgroup v2."""
+    mount = own = None
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+            for line in lines:
+                fields, _, rest = line.partition(" - ")
+                if rest.startswith("cgroup2 "):
+                    root, mount = fields.split(" ")[3:5]
+        with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as lines:
+            for line in lines:
+                if line.startswith("0::"):
+                    own = line[3:].rstrip("\n")
+    except OSError:
+        return None
+    if mount is None or own is None or "\\" in mount:
+        return None
+    # In a container the mount shows a part of the tree only; /proc/self/cgroup may still tell the whole path.
+    relative = own[len(root) :] if root != "/" and own.startswith(root) else own
+    return f"{mount}/{relative.strip('/')}".rstrip("/") + f"/pserv-{cookie}"
+
+
+def open_root(path: str) -> Cgroups | None:
+    """Make our folder and see whether a process of ours may join one below it; None when not.
+
+    The only sure test is to do it, in a child of its own: joining needs rights on the common ancestor too.
+    """
+    probe = f"{path}/probe"
+    try:
+        os.makedirs(probe, exist_ok=True)
+        pid = os.fork()
+    except OSError:
+        remove(path)
+        return None
+    if pid == 0:
+        try:
+            join(probe)
+            os._exit(0)
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(pid, 0)
+    remove(probe)
+    if status != 0:
+        remove(path)
+        return None
+    return Cgroups(path)
+
+
+def join(path: str) -> None:
+    """The calling process goes there. Raises OSError."""
+    fd = os.open(f"{path}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, b"0")
+    finally:
+        os.close(fd)
+
+
+def populated(path: str) -> bool:
+    """Whether a living process is in it or below; zombies do not count. False when it is gone."""
+    return b"populated 1" in _read(f"{path}/cgroup.events")
+
+
+def kill(path: str) -> bool:
+    """SIGKILL to all in it and below, forks in progress included; whether the kernel could (5.14)."""
+    try:
+        fd = os.open(f"{path}/cgroup.kill", os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        os.write(fd, b"1")
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return True
+
+
+def members(path: str) -> list[int]:
+    """The pids in it and below; a service may have made folders of its own."""
+    found: list[int] = []
+    for folder in _folders(path):
+        found += [int(pid) for pid in _read(f"{folder}/cgroup.procs").split()]
+    return found
+
+
+def killed_for_memory(path: str) -> bool:
+    """Whether the kernel killed something in it for want of memory; False where the controller is not active."""
+    return any(
+        line.startswith(b"oom_kill ") and line != b"oom_kill 0" for line in _read(f"{path}/memory.events").split(b"\n")
+    )
+
+
+def remove(path: str) -> None:
+    """Remove the folder and those below, as far as they are empty."""
+    for folder in reversed(_folders(path)):
+        try:
+            os.rmdir(folder)
+        except OSError:
+            pass
+
+
+def _folders(path: str) -> list[str]:
+    """The folder and all below, parents first."""
+    found = [path]
+    for folder in found:
+        try:
+            with os.scandir(folder) as entries:
+                found += [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except OSError:
+            continue
+    return found
+
+
+def _read(path: str) -> bytes:
+    """The content of a small file, empty when it is gone."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        content = b""
+        while data := os.read(fd, 65536):
+            content += data
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+    return content

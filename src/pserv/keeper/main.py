@@ -1,0 +1,301 @@
+"""The keeper: parent of every process, holder of what must outlive a supervisor. Its parts are put together here."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from pserv.keeper import cgroup, host, leftovers
+from pserv.keeper.endings import Endings
+from pserv.keeper.link import Trace
+from pserv.keeper.loop import READ, Loop
+from pserv.keeper.order import Order
+from pserv.keeper.protocol import PROTOCOL, Message
+from pserv.keeper.reports import Reports
+from pserv.keeper.roles import Role, Roles
+from pserv.keeper.runs import Record, Records, passed
+from pserv.keeper.spawning import Spawning
+from pserv.keeper.streams import Streams
+from pserv.keeper.supervision import Supervision
+
+
+class Boot:
+    """What the keeper is started with. Descriptors it does not get are -1; times are seconds.
+
+    `sockets` listen already, `paths` are their files, unlinked at the end; end of file on `lease_fd` orders the end;
+    `ready_fd` gets a line once the supervisor serves; `extra` is for the supervisor. The last three are for tests.
+    """
+
+    __slots__ = (
+        "ack_timeout", "cookie", "document_fd", "drain_timeout", "end_patience", "extra", "lease_fd", "lock_fd", "name",
+        "paths", "ready_fd", "run_dir", "shutdown_timeout", "sockets", "state_dir", "version",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        version: str,
+        name: str,
+        run_dir: str,
+        state_dir: str,
+        cookie: str,
+        lock_fd: int = -1,
+        sockets: list[int] | None = None,
+        paths: list[str] | None = None,
+        document_fd: int = -1,
+        shutdown_timeout: float = 60.0,
+        lease_fd: int = -1,
+        ready_fd: int = -1,
+        extra: dict[str, Any] | None = None,
+        ack_timeout: float = 10.0,
+        drain_timeout: float = 0.5,
+        end_patience: float = 2.0,
+    ) -> None:
+        self.version = version
+        self.name = name
+        self.run_dir = run_dir
+        self.state_dir = state_dir
+        self.cookie = cookie
+        self.lock_fd = lock_fd
+        self.sockets = list(sockets or ())
+        self.paths = list(paths or ())
+        self.document_fd = document_fd
+        self.shutdown_timeout = shutdown_timeout
+        self.lease_fd = lease_fd
+        self.ready_fd = ready_fd
+        self.extra = dict(extra or {})
+        self.ack_timeout = ack_timeout
+        self.drain_timeout = drain_timeout
+        self.end_patience = end_patience
+
+
+class Keeper:
+    """One daemon's keeper; `run` returns its exit code."""
+
+    def __init__(self, boot: Boot, roles: Mapping[str, Role], original: host.Original, trace: Trace | None) -> None:
+        self.boot = boot
+        self._trace = trace
+        self.loop = Loop(self._signals, self._turn_ended)
+        self.roles = Roles(roles, original)
+        self.records = Records()
+        self.supervision = Supervision(
+            self.loop, self.roles, self._receive, self._table, self._supervisor_died, boot.ack_timeout, trace
+        )
+        self.reports = Reports(self.supervision.send)
+        self.supervision.reports = self.reports
+        self.streams = Streams(self.loop, self.roles, self.reports, trace)
+        self.spawning = Spawning(self.loop, self.records, self.reports, self.streams, original, boot.cookie)
+        self.endings = Endings(
+            self.loop, self.records, self.reports, self.streams, self.spawning, self.roles, boot.cookie,
+            boot.drain_timeout,
+        )  # fmt: skip
+        self.order = Order(self)
+        self.readers: dict[int, None] = {}
+        self.facts: Message = {"keeper_pid": os.getpid(), "started": time.monotonic(), "leftovers": 0}
+        self.capabilities: Message = {"proc": os.path.exists("/proc/self/stat"), "pidfd": hasattr(os, "pidfd_open")}
+
+    def prepare(self, use_cgroups: bool) -> None:
+        """Everything that comes before the first fork, the end of an earlier keeper's leftovers included."""
+        root = cgroup.find(self.boot.cookie)
+        self.facts["leftovers"] = leftovers.end(self.boot.cookie, root)
+        self.spawning.cgroups = cgroup.open_root(root) if use_cgroups and root is not None else None
+        subreaper = host.become_subreaper() or os.getpid() == 1
+        self.capabilities |= {
+            "cgroup": self.spawning.cgroups is not None, "subreaper": subreaper, "root": os.geteuid() == 0,
+        }  # fmt: skip
+
+    def run(self) -> int:
+        """The loop, from the first supervisor to the last process."""
+        self.loop.listen()
+        if self.boot.lease_fd >= 0:
+            os.set_blocking(self.boot.lease_fd, False)
+            self.loop.watch(self.boot.lease_fd, READ, self._lease_ended)
+        gc.collect()
+        gc.freeze()  # so that no collection in a child writes to the pages it shares
+        if self.roles.has("logger"):
+            self.streams.start()
+        self.supervision.start()
+        while self.order.exit_code is None:
+            self.loop.turn()
+        self._close()
+        return self.order.exit_code
+
+    def _close(self) -> None:
+        for path in self.boot.paths:
+            try:
+                os.unlink(path)
+            except OSError:
+                pass
+        if self.spawning.cgroups is not None:
+            self.spawning.cgroups.close()
+        self.loop.close()
+
+    def _signals(self, came: set[int]) -> None:
+        if signal.SIGCHLD in came:
+            self.endings.child_ended()
+        if signal.SIGHUP in came:
+            self.reports.add("order", what="reload", count=1, signal=int(signal.SIGHUP))
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            if signum in came:
+                self.order.ordered(int(signum))
+
+    def _turn_ended(self) -> None:
+        self.endings.turn_ended()
+        self.order.turn_ended()
+
+    def _lease_ended(self, events: int) -> None:
+        try:
+            if os.read(self.boot.lease_fd, 256):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self.loop.unwatch(self.boot.lease_fd)
+        self.order.ordered(0)
+
+    # What the supervisor says.
+
+    def _receive(self, message: Message, fds: tuple[int, ...]) -> None:
+        op = message.get("op")
+        if op == "do":
+            self._do(message, fds)
+            return
+        if op == "configure" and fds:
+            self._keep_document(fds[0])
+            fds = fds[1:]
+        for fd in fds:
+            os.close(fd)
+        if op == "configure" and message.get("shutdown_timeout") is not None:
+            self.boot.shutdown_timeout = float(message["shutdown_timeout"])
+        elif op == "ready":
+            self._ready(str(message.get("text") or "ready"))
+        elif op == "fork":
+            self._fork_reader(message)
+        elif op == "finish":
+            self.order.finish(int(message["code"]))
+        elif op == "target":
+            self.streams.retarget(message["run"], message["stream"], message["target"])
+        elif op == "reopen":
+            self.streams.reopen()
+        elif "seq" in message and op != "configure":
+            self._reply(message, error=f"unknown operation: {op}")
+
+    def _do(self, message: Message, fds: tuple[int, ...]) -> None:
+        refusal = self.records.refusal(message, len(fds))
+        if refusal is None and self.order.finishing and any(c["do"] == "spawn" for c in message.get("commands") or ()):
+            refusal = "the daemon ends"
+        if refusal is not None:
+            for fd in fds:
+                os.close(fd)
+            if "seq" in message:
+                self._reply(message, error=refusal)
+            else:
+                self.reports.add("refused", str(message.get("key")), error=refusal)
+            return
+        record = self.records.by_key.setdefault(message["key"], Record(message["key"]))
+        if message.get("note") is not None:
+            record.note = message["note"]
+        self.reports.acknowledge(message.get("ack") or ())
+        self.supervision.watch()
+        rest = list(fds)
+        for command in message.get("commands") or ():
+            self._carry_out(record, command, rest)
+        if "seq" in message:
+            self._reply(message)
+
+    def _carry_out(self, record: Record, command: Message, fds: list[int]) -> None:
+        what = command["do"]
+        if what == "spawn":
+            count = sum(passed(command["launch"]))
+            taken, fds[:count] = fds[:count], []
+            self.spawning.spawn(record, command["run"], command["launch"], taken)
+        elif what == "forget":
+            self.records.by_key.pop(record.key, None)
+        elif record.run is None or record.run.number != command["run"]:
+            return  # gone already; the report of it and this command passed each other
+        elif what == "signal":
+            self.endings.signal(record.run, int(command["signal"]), command.get("scope", "main"))
+        else:
+            self.endings.kill(record.run)
+
+    def _reply(self, message: Message, fds: tuple[int, ...] = (), error: str | None = None) -> None:
+        reply: Message = {"op": "reply", "seq": message["seq"]}
+        self.supervision.send(reply if error is None else {**reply, "error": error}, fds)
+
+    def _ready(self, text: str) -> None:
+        if self.boot.ready_fd >= 0:
+            try:
+                os.write(self.boot.ready_fd, text.encode() + b"\n")
+            except OSError:
+                pass  # who waited has gone
+            os.close(self.boot.ready_fd)
+            self.boot.ready_fd = -1
+
+    def _keep_document(self, fd: int) -> None:
+        if self.boot.document_fd >= 0:
+            os.close(self.boot.document_fd)
+        self.boot.document_fd = fd
+
+    def _fork_reader(self, message: Message) -> None:
+        role = message.get("role", "reader")
+        if not self.roles.has(role):
+            self._reply(message, error=f"unknown role: {role}")
+            return
+        ours, theirs = socket.socketpair()
+        try:
+            pid = self.roles.serve(role, str(message.get("argument", "")), theirs, self._reader_ended)
+            self.readers[pid] = None
+            self._reply(message, (ours.fileno(),))
+        except OSError as error:
+            self._reply(message, error=f"cannot start a {role}: {error.strerror}")
+        finally:
+            ours.close()
+            theirs.close()
+
+    def _reader_ended(self, pid: int) -> None:
+        self.readers.pop(pid, None)
+
+    def kill_readers(self) -> None:
+        """They serve a supervisor that is no more."""
+        for pid in self.readers:
+            os.kill(pid, signal.SIGKILL)
+
+    # What the supervisor is told.
+
+    def _supervisor_died(self) -> None:
+        self.kill_readers()
+
+    def _table(self) -> tuple[Message, tuple[int, ...]]:
+        boot = self.boot
+        document, lock = boot.document_fd >= 0, boot.lock_fd >= 0
+        fds = (*boot.sockets, *([boot.document_fd] if document else []), *([boot.lock_fd] if lock else []))
+        return {
+            "op": "table",
+            "protocol": PROTOCOL,
+            "boot": {
+                **boot.extra, **self.facts, "version": boot.version, "name": boot.name, "run_dir": boot.run_dir,
+                "state_dir": boot.state_dir, "sockets": boot.paths, "shutdown_timeout": boot.shutdown_timeout,
+                "cookie": boot.cookie,
+            },
+            "document": document,
+            "lock": lock,
+            "records": self.records.described(),
+            "reports": list(self.reports.kept.values()),
+            "end": self.order.described(),
+            "deaths": self.supervision.deaths,
+            "safe": self.supervision.safe,
+            "last_run": self.records.last_run,
+            "capabilities": self.capabilities,
+        }, fds  # fmt: skip
+
+
+def run(boot: Boot, roles: Mapping[str, Role], trace: Trace | None = None, use_cgroups: bool = True) -> int:
+    """Be the keeper until the end was ordered and is done; the exit code. `trace` hears of every message, for tests."""
+    keeper = Keeper(boot, roles, host.prepare(), trace)
+    keeper.prepare(use_cgroups)
+    return keeper.run()

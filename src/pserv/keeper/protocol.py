@@ -1,0 +1,248 @@
+"""The messages between keeper, supervisor and logger, and the channel that carries them. No process is handled here.
+
+A message is one JSON object with `op`; it may carry descriptors (SCM_RIGHTS, unix(7)). Fields are only ever added;
+what a receiver does not know it ignores. Times are seconds on CLOCK_MONOTONIC. A *key* is a service's name, or begins
+with `@` for a process of the daemon's own (`@loader`, `@exec/3`); a *run* is a number never used twice by one keeper.
+
+Supervisor to keeper:
+
+`{"op": "do", "key", "note"?, "ack": [report ids], "commands": [...]}`
+    One transaction: the keeper stores the note (a string, opaque), forgets the acknowledged reports and carries out
+    the commands, or does none of it (`reply` with `error`, when the message has a `seq`). Commands:
+
+    - `{"do": "spawn", "run", "launch": LAUNCH}`
+    - `{"do": "signal", "run", "signal", "scope": "main"|"group"|"rest"|"all"}`
+    - `{"do": "kill", "run"}` - SIGKILL to all of the run, to the fix point; report `gone` follows.
+    - `{"do": "forget"}` - drop the record of the key (refused while a run of it lives).
+
+    LAUNCH is `{"argv": [...], "env": {...}, "inherit": true|[names], "cwd", "umask"?, "nice"?, "oom_score_adj"?,
+    "limits"? {"nofile": [soft, hard]}, "user"?, "group"?, "groups"? [...], "tty"?, "stdin"?: "null"|"fd",
+    "stdout": TARGET, "stderr": TARGET, "inherited"? : descriptors that came with the message are stdin, stdout and
+    stderr in this order}`. TARGET is `{"kind": "file", "path", "mode"?}`, `{"kind": "null"}`, `{"kind": "inherit"}`,
+    `{"kind": "stdout"}` (for stderr: the same pipe), or `{"kind": "passed"}` (the next descriptor of the message).
+
+`{"op": "configure", "shutdown_timeout"?}` with at most one descriptor
+    A descriptor is the memfd (or unlinked file) that holds the accepted document; the keeper keeps the last one.
+
+`{"op": "ready", "text"?}`
+    The supervisor serves. The first one is passed on to who waits for the daemon's start (`text`, or "ready"); in an
+    upgrade it is what the keeper waits for.
+
+`{"op": "fork", "seq", "role", "argument"}`
+    A process of the daemon's own code (`reader`); the reply carries one end of a socket pair to it.
+
+`{"op": "upgrade", "seq", "keeper": bool, "argv": [...]}`
+    A new supervisor (and logger) by exec of argv, or the keeper itself.
+
+`{"op": "finish", "code"}`
+    All is stopped: end logger and supervisor, exit with this code.
+
+Keeper to supervisor:
+
+`{"op": "table", "protocol", "version", "boot": {...}, "records": [RECORD], "reports": [REPORT], "end": {...}|null,
+  "deaths": [DEATH], "safe": bool, "last_run", "capabilities": {...}}` with descriptors: the listening API sockets in
+    the order of `boot.sockets`, then the document if `document` is true, then the lock if `lock` is true (held until
+    its last holder ends). First message on a channel. RECORD is `{"key", "note": text|null, "last_run": number|null,
+    "run": null | {"run", "pid", "state": "starting"|"running"|"exited", "at", "killing": bool}}`: `run` stands until
+    nothing of it is left; "exited" means that `exited` was reported, or will be when the output is drained. DEATH is
+    `{"at", "code": number|null, "signal": number|null, "text"}`. `end` is `{"count", "signal", "at"}`; `capabilities`
+    is `{"cgroup": bool, "subreaper": bool, "proc": bool, "pidfd": bool, "root": bool}`. Of `boot`: version, name,
+    run_dir, state_dir, sockets (paths), shutdown_timeout, cookie, keeper_pid, started, leftovers, all of `extra`.
+
+`{"op": "report", "id", "kind", "key", "run", ...}` stays until acknowledged. Kinds:
+
+    - `spawned` {pid, at}
+    - `spawn-failed` {step, errno, detail, at}
+    - `exited` {pid, code|null, signal|null, core, oom, at, utime, stime, max_rss (bytes), gone: bool, lines: [last
+      lines], printed: bytes}. The logger has drained what was in the pipes, or was given up on. Code and signal are
+      both null when the main process itself survived SIGKILL; `gone` with its name follows.
+    - `gone` {survivors: [text], strays: count} follows an `exited` whose `gone` was false, once.
+    - `refused` {error}: a `do` without `seq` was not carried out.
+    - `upgrade` {ok: bool, text}; key ""
+    - `order` {what: "end"|"reload", count, signal}; key ""
+    - `logger` {what: "died"|"stuck"|"flowing"|"error"|"restored", path, text}; key is the service's or ""
+    - `unowned` {processes: [text]}: strays that belong to no run that we know; key ""
+
+`{"op": "reply", "seq", "error"?: text}` maybe with descriptors.
+
+`{"op": "yield"}`: a successor is being tried: send nothing more. `{"op": "resume"}`: it failed, go on.
+
+A signal or kill for a run of the key that is gone already is accepted and does nothing: the news was on its way.
+
+Keeper to logger:
+
+`{"op": "stream", "id", "key", "run", "target": TARGET, "terminal"?: bool}` with the read end; sent for every stream.
+`{"op": "drain", "run", "ids": [...]}`; the logger answers `drained` when the pipes are empty.
+`{"op": "target", "id", "target": TARGET}`; `{"op": "reopen"}`; `{"op": "finish"}`: drain all, then exit.
+`{"op": "hello", "holds": [{"worker": n}], "workers": n, "resume": bool, "streams": [STREAM]}` with hold pipe
+    (read end, write end) and journal (empty at first) of this worker. First message. When `resume` is true a worker
+    before it died: STREAM (the fields of `stream`) are all that its journal may name; `stream` with the
+    descriptor follows for each.
+`{"op": "release"}`: another worker takes over: take no more from the pipes, empty the hold pipe, answer `released`,
+    exit.
+
+Logger to keeper:
+
+`{"op": "drained", "run", "lines": [...], "printed": bytes}`, `{"op": "closed", "id"}` (end of file seen, all written),
+`{"op": "stuck", "id", "path"}`, `{"op": "flowing", "id", "path"}`, `{"op": "error", "id", "path", "text"}`,
+`{"op": "restored", "id", "path"}` (writing works again after `error`), `{"op": "released"}`.
+After `stuck` the worker keeps that stream alone: it forgets all others, whose read ends go to another worker.
+"""
+
+from __future__ import annotations
+
+import array
+import errno
+import json
+import os
+import socket
+import struct
+from collections import deque
+from typing import Any
+
+Message = dict[str, Any]
+
+PROTOCOL = 1
+MAX_FRAME = 64 << 20
+MAX_FDS = 250
+"""Linux allows 253 descriptors a message (SCM_MAX_FD); the sender splits, the receiver need not know."""
+
+_HEADER = struct.Struct("!II")  # length of the body, number of descriptors
+_CHUNK = 1 << 16
+
+
+class ProtocolError(Exception):
+    """The peer sent what is no message."""
+
+
+class Channel:
+    """Messages over a non-blocking stream socket. Never blocks: what the peer does not take is queued.
+
+    Descriptors given to `send` are duplicated at once, so the caller keeps its own.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.socket = sock
+        self._out: deque[tuple[memoryview, tuple[int, ...]]] = deque()
+        self._in = bytearray()
+        self._fds: deque[int] = deque()
+        self.backlog = 0
+        """Bytes queued that the peer has not taken."""
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something is queued: poll for writing, then `flush`."""
+        return bool(self._out)
+
+    def send(self, message: Message, fds: tuple[int, ...] = ()) -> None:
+        """Queue one message and send what the socket takes.
+
+        Raises OSError when the peer is gone; EMFILE and ENFILE when `fds` cannot be copied, then nothing is queued.
+        """
+        body = json.dumps(message, separators=(",", ":")).encode()
+        if len(body) > MAX_FRAME:
+            raise ProtocolError(f"message of {len(body)} bytes")
+        copies = _copies(fds)
+        self.backlog += _HEADER.size + len(body)
+        frame = _HEADER.pack(len(body), len(copies)) + body
+        # Each block of descriptors travels with at least one byte; the frame is cut so that every block has its own.
+        for start in range(0, len(copies), MAX_FDS):
+            last = start + MAX_FDS >= len(copies)
+            part, frame = (frame, b"") if last else (frame[:1], frame[1:])
+            self._out.append((memoryview(part), copies[start : start + MAX_FDS]))
+        if not copies:
+            self._out.append((memoryview(frame), ()))
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what the socket takes now. Raises OSError when the peer is gone."""
+        while self._out:
+            data, fds = self._out[0]
+            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+            try:
+                sent = self.socket.sendmsg([data], ancillary)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if error.errno == errno.ETOOMANYREFS:  # too many descriptors in flight for an ordinary user
+                    return
+                raise
+            for fd in fds:
+                os.close(fd)
+            self.backlog -= sent
+            self._out.popleft()
+            if sent < len(data):
+                self._out.appendleft((data[sent:], ()))
+
+    def receive(self) -> tuple[list[tuple[Message, tuple[int, ...]]], bool]:
+        """All whole messages that have arrived, and whether the peer is still there."""
+        alive = True
+        while True:
+            try:
+                data, ancillary, flags, _ = self.socket.recvmsg(_CHUNK, socket.CMSG_SPACE(4 * MAX_FDS))
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError:
+                alive = False
+                break
+            for level, kind, payload in ancillary:
+                if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                    fds = array.array("i")
+                    fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
+                    for fd in fds:
+                        os.set_inheritable(fd, False)
+                    self._fds.extend(fds)
+            if flags & socket.MSG_CTRUNC:  # the kernel dropped descriptors: this process may open no more
+                raise ProtocolError("descriptors were lost: too many open files")
+            if not data:
+                alive = False
+                break
+            self._in += data
+        return list(self._frames()), alive
+
+    def _frames(self) -> list[tuple[Message, tuple[int, ...]]]:
+        found: list[tuple[Message, tuple[int, ...]]] = []
+        start = 0
+        while len(self._in) - start >= _HEADER.size:
+            size, count = _HEADER.unpack_from(self._in, start)
+            if size > MAX_FRAME:
+                raise ProtocolError(f"frame of {size} bytes")
+            end = start + _HEADER.size + size
+            if len(self._in) < end or len(self._fds) < count:
+                break
+            message = json.loads(bytes(self._in[start + _HEADER.size : end]))
+            found.append((message, tuple(self._fds.popleft() for _ in range(count))))
+            start = end
+        del self._in[:start]
+        return found
+
+    def close(self) -> None:
+        """Close the socket and every descriptor that nobody took."""
+        for _, fds in self._out:
+            for fd in fds:
+                os.close(fd)
+        self._out.clear()
+        while self._fds:
+            os.close(self._fds.popleft())
+        self.socket.close()
+
+
+def _copies(fds: tuple[int, ...]) -> tuple[int, ...]:
+    copies: list[int] = []
+    try:
+        for fd in fds:
+            copies.append(os.dup(fd))
+    except OSError:
+        for fd in copies:
+            os.close(fd)
+        raise
+    return tuple(copies)
+
+
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Two connected stream sockets, closed on exec."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)

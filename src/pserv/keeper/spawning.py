@@ -1,0 +1,165 @@
+"""The parent's side of a spawn: pipes, the fork, and hearing whether the child got as far as execve."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import time
+
+from pserv.keeper import child, runs
+from pserv.keeper.cgroup import Cgroups
+from pserv.keeper.host import Original
+from pserv.keeper.loop import READ, Loop
+from pserv.keeper.protocol import Message
+from pserv.keeper.reports import Reports
+from pserv.keeper.runs import Record, Records, Run
+from pserv.keeper.streams import Stream, Streams
+
+_PER_STREAM = 3
+"""Descriptors that a stream may cost one process: its read end, the file, a copy on its way."""
+_RESERVE = 24
+
+
+class SpawnError(Exception):
+    """A step in the parent failed."""
+
+    def __init__(self, step: str, error: OSError) -> None:
+        super().__init__(step, error.errno)
+        self.step = step
+        self.errno = error.errno or 0
+
+
+class Spawning:
+    """Carries out `spawn` commands. Never waits: a child that hangs before execve has just not reported yet."""
+
+    def __init__(
+        self, loop: Loop, records: Records, reports: Reports, streams: Streams, original: Original, cookie: str
+    ) -> None:
+        self._loop = loop
+        self._records = records
+        self._reports = reports
+        self._streams = streams
+        self._original = original
+        self._cookie = cookie
+        self.cgroups: Cgroups | None = None
+
+    def spawn(self, record: Record, number: int, launch: Message, fds: list[int]) -> None:
+        """Fork; `spawned` or `spawn-failed` is reported sooner or later. Closes the descriptors."""
+        self._records.last_run = record.last_run = number
+        opened: list[Stream] = []
+        ends: list[int] = list(fds)
+        try:
+            self._fork(record, number, launch, fds, opened, ends)
+        except SpawnError as failure:
+            for stream in opened:
+                self._streams.drop(stream)
+            self._reports.add(
+                "spawn-failed", record.key, number,
+                step=failure.step, errno=failure.errno, detail="", at=time.monotonic(),
+            )  # fmt: skip
+        finally:
+            for fd in ends:
+                os.close(fd)
+
+    def _fork(
+        self, record: Record, number: int, launch: Message, fds: list[int], opened: list[Stream], ends: list[int]
+    ) -> None:
+        try:
+            stdio = self._stdio(record.key, number, launch, fds, opened, ends)
+            report, told = os.pipe()
+        except OSError as error:
+            raise SpawnError("pipe", error) from None
+        ends.append(told)
+        os.set_blocking(report, False)
+        folder = self.cgroups.make(number) if self.cgroups is not None else None
+        cookie = f"{self._cookie}/{record.key}/{number}"
+        # Until the child has its own, a signal to it would be noted in the wake-up pipe that both share.
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            pid = os.fork()
+            if pid == 0:
+                child.become(launch, stdio, self._original, folder, cookie, told)
+        except OSError as error:
+            os.close(report)
+            if self.cgroups is not None and folder is not None:
+                os.rmdir(folder)
+            raise SpawnError("fork", error) from None
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        run = Run(record.key, number, pid, folder, report, opened, time.monotonic())
+        record.run = run
+        self._records.leaders[pid] = run
+        self._loop.watch(report, READ, lambda events: self.hear(run))
+
+    def hear(self, run: Run) -> None:
+        """Read what the child told, or the end of the pipe: execve closed it, or death did."""
+        if run.status < 0:
+            return
+        try:
+            told = os.read(run.status, 4096)
+        except BlockingIOError:
+            return
+        self._loop.unwatch(run.status)
+        os.close(run.status)
+        run.status = -1
+        if told:
+            step, number, detail = told.decode(errors="surrogateescape").split("\0", 2)
+            run.failure = (step, int(number), detail)
+            return  # the report follows when the child is reaped, so that its run is over when it is known
+        run.state = runs.RUNNING
+        self._reports.add("spawned", run.key, run.number, pid=run.pid, at=time.monotonic())
+
+    def _stdio(
+        self, key: str, number: int, launch: Message, fds: list[int], opened: list[Stream], ends: list[int]
+    ) -> child.Stdio:
+        passed = list(fds)
+        counts = runs.passed(launch)
+        stdin = passed.pop(0) if counts[0] else None
+        if launch.get("tty"):
+            return self._terminal(key, number, launch, opened, ends)
+        outputs: list[int | None] = []
+        owned: list[int] = []
+        for fd, name, count in ((1, "stdout", counts[1]), (2, "stderr", counts[2])):
+            target = launch.get(name) or {"kind": "null"}
+            kind = target["kind"]
+            if count:
+                outputs.append(passed.pop(0))
+            elif kind == "stdout":
+                outputs.append(outputs[0] if outputs[0] != 1 else 1)
+            elif kind == "inherit":
+                outputs.append(fd)
+            elif kind == "null":
+                outputs.append(None)
+            else:
+                end = self._pipe(key, number, name, target, opened)
+                ends.append(end)
+                owned.append(end)
+                outputs.append(end)
+        return child.Stdio([stdin, *outputs], owned, None)
+
+    def _pipe(self, key: str, number: int, name: str, target: Message, opened: list[Stream]) -> int:
+        self._check_room()
+        reading, writing = os.pipe()
+        try:
+            opened.append(self._streams.add(key, number, name, target, False, reading))
+        except OSError:
+            os.close(writing)
+            raise
+        return writing
+
+    def _terminal(self, key: str, number: int, launch: Message, opened: list[Stream], ends: list[int]) -> child.Stdio:
+        """One pseudo-terminal for all three; what the logger reads are the bytes a terminal would show."""
+        self._check_room()
+        reading, writing = os.openpty()
+        ends.append(writing)
+        target = launch.get("stdout") or {"kind": "null"}
+        opened.append(self._streams.add(key, number, "stdout", target, True, reading))
+        return child.Stdio([writing] * 3, [writing], writing)
+
+    def _check_room(self) -> None:
+        """One service too many must fail itself, not take from the logger what it writes the others with."""
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if limit != resource.RLIM_INFINITY and (len(self._streams.streams) + 1) * _PER_STREAM + _RESERVE > limit:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
