@@ -1,0 +1,1 @@
+"""Pipes to files, exactly once. Imports the keeper's protocol and nothing else of ours."""

@@ -1,0 +1,189 @@
+"""Moves bytes: service pipe -> hold pipe -> file, each byte exactly once. Who is served when is not decided here."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+from pserv.logger.streams import available
+from pserv.logger.targets import FILE, TargetError
+
+if TYPE_CHECKING:
+    from pserv.logger.journal import Journal
+    from pserv.logger.streams import Stream
+    from pserv.logger.targets import Target
+
+HOLD_SIZE = 1 << 20
+"""What is asked for as the size of the hold pipe; an unprivileged user may get less (pipe(7), pipe-max-size)."""
+_SIZE_UNKNOWN = 1 << 16
+_F_SETPIPE_SZ: int | None = getattr(fcntl, "F_SETPIPE_SZ", None)
+_F_GETPIPE_SZ: int | None = getattr(fcntl, "F_GETPIPE_SZ", None)
+_SPLICES = hasattr(os, "splice")
+_NONBLOCK: int = getattr(os, "SPLICE_F_NONBLOCK", 0)
+
+
+class Pump:
+    """The hold pipe and its journal.
+
+    A kill at any moment loses and doubles nothing: bytes are in the service's pipe, in the hold pipe, or in the file,
+    and the kernel moves them from one to the next. Bytes in the hold pipe belong to the owner the journal names; it is
+    empty before others come in.
+    """
+
+    __slots__ = ("_carry", "_read", "_write", "beat", "capacity", "held", "journal")
+
+    def __init__(self, read: int, write: int, journal: Journal) -> None:
+        self._read = read
+        self._write = write
+        self.journal = journal
+        self.capacity = resize(write, HOLD_SIZE)
+        self.held = available(read)
+        self._carry = b""
+        """Bytes taken out of the hold pipe for a file that splice refuses, and not yet written."""
+        self.beat = 0
+        """Counts system calls that may hang, so that a watchdog sees whether things move."""
+
+    def turn(self, stream: Stream, limit: int) -> int:
+        """Move at most `limit` bytes of a stream into its open target; the number moved. Sets `over` at end of file.
+
+        Raises TargetError when the target does not take them, BlockingIOError when it would take them later (FLOW).
+        """
+        target = stream.target
+        return self._to_file(stream, target, limit) if target.kind is FILE else _to_flow(stream, target, limit)
+
+    def _to_file(self, stream: Stream, target: Target, limit: int) -> int:
+        self.beat += 1
+        try:
+            end = os.lseek(target.fd, 0, os.SEEK_END)
+        except OSError as error:
+            raise TargetError.of(error) from None
+        self.journal.own(stream.id, target.path)
+        taken = self._take(stream, min(limit, self.capacity))
+        if taken <= 0:
+            return 0
+        if stream.start < 0 or stream.start > end:  # the first bytes, or somebody truncated the file
+            stream.start = end
+            self.journal.record(stream.id, end, stream.printed)
+        stream.printed += taken
+        self.held = taken
+        self.empty(target)
+        self.journal.record(stream.id, stream.start, stream.printed)
+        return taken
+
+    def _take(self, stream: Stream, limit: int) -> int:
+        """Service pipe -> hold pipe; the number of bytes."""
+        try:
+            if _SPLICES:
+                taken = os.splice(stream.fd, self._write, limit, flags=_NONBLOCK)
+            else:
+                taken = self._copy_in(stream.fd, limit)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # EIO: the last one closed the terminal
+                stream.over = True
+                return 0
+            try:
+                taken = self._copy_in(stream.fd, limit)
+            except BlockingIOError:
+                return 0
+            except OSError:
+                taken = 0
+        if not taken:
+            stream.over = True
+        return taken
+
+    def _copy_in(self, fd: int, limit: int) -> int:
+        data = os.read(fd, min(limit, _SIZE_UNKNOWN))
+        return os.write(self._write, data) if data else 0  # the hold pipe is empty and takes 64 KiB whole
+
+    def empty(self, target: Target) -> None:
+        """Hold pipe -> file, all of it. Raises TargetError; what is left stays `held`."""
+        try:
+            while self.held:
+                self.beat += 1
+                self.held -= self._copy_out(target) if self._carry else self._give(target)
+        except OSError as error:
+            raise TargetError.of(error) from None
+
+    def _give(self, target: Target) -> int:
+        if not _SPLICES:
+            return self._copy_out(target)
+        try:
+            given = os.splice(self._read, target.fd, self.held)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return self._copy_out(target)
+        if not given:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return given
+
+    def _copy_out(self, target: Target) -> int:
+        if not self._carry:
+            self._carry = os.read(self._read, min(self.held, _SIZE_UNKNOWN))
+        written = os.write(target.fd, self._carry)
+        self._carry = self._carry[written:]
+        return written
+
+    def close(self) -> None:
+        os.close(self._read)
+        os.close(self._write)
+        self.journal.close()
+
+
+def _to_flow(stream: Stream, target: Target, limit: int) -> int:
+    try:
+        if target.carry:
+            _write_carry(target)
+        moved = os.splice(stream.fd, target.fd, limit, flags=_NONBLOCK) if _SPLICES else _copy(stream, target)
+    except BlockingIOError:
+        if target.carry or stream.available():
+            raise
+        return 0
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EIO):
+            raise TargetError.of(error) from None
+        moved = _copy(stream, target)
+    if not moved:
+        stream.over = True
+    stream.printed += moved
+    return moved
+
+
+def _copy(stream: Stream, target: Target) -> int:
+    """By read and write; what the target did not take is carried. Raises BlockingIOError when the stream is empty."""
+    try:
+        data = os.read(stream.fd, _SIZE_UNKNOWN)
+    except BlockingIOError:
+        raise
+    except OSError:  # EIO: the last one closed the terminal
+        return 0
+    target.carry = data
+    try:
+        _write_carry(target)
+    except BlockingIOError:
+        pass  # the next turn begins with the rest
+    except OSError as error:
+        raise TargetError.of(error) from None
+    return len(data)
+
+
+def _write_carry(target: Target) -> None:
+    while target.carry:
+        target.carry = target.carry[os.write(target.fd, target.carry) :]
+
+
+def resize(fd: int, size: int) -> int:
+    """Ask for a pipe of `size` bytes; the size it has then (64 KiB where the system cannot tell)."""
+    if _F_SETPIPE_SZ is None or _F_GETPIPE_SZ is None:
+        return _SIZE_UNKNOWN
+    try:
+        return fcntl.fcntl(fd, _F_SETPIPE_SZ, size)
+    except OSError:
+        try:
+            return fcntl.fcntl(fd, _F_GETPIPE_SZ)
+        except OSError:
+            return _SIZE_UNKNOWN

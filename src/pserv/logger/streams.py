@@ -1,0 +1,61 @@
+"""What one run prints on one descriptor, and where it goes. Nothing is moved here."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import termios
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pserv.logger.targets import Target
+
+WAITING: Final = 0
+"""In the poller: nothing to read when last looked."""
+HOT: Final = 1
+"""Out of the poller and looked at in turns: it prints faster than waking up for each line is worth."""
+PARKED: Final = 2
+"""Its target cannot be written: looked at again when the target is."""
+
+
+class Stream:
+    """One pipe (or terminal). Thousands live at once: a few hundred bytes each.
+
+    `start` is the offset in the file of this run's first byte, -1 while there is none; `printed` counts bytes; `end`
+    is the size of the file when all was written. `drained`: its last lines were asked for. `over`: end of file.
+    """
+
+    __slots__ = (
+        *("drained", "end", "fd", "full", "id", "large", "last", "misses"),
+        *("over", "printed", "start", "state", "target"),
+    )
+
+    def __init__(self, number: int, fd: int, target: Target) -> None:
+        self.id = number
+        self.fd = fd
+        self.target = target
+        self.start = -1
+        self.end = 0
+        self.printed = 0
+        self.state = WAITING
+        self.over = False
+        self.drained = False
+        self.last = 0.0
+        """When it was last served; with `full`, `large` and `misses` this is the business of pserv.logger.heat."""
+        self.full = 0
+        self.large = False
+        self.misses = 0
+
+    def available(self) -> int:
+        """Bytes in the pipe now."""
+        return available(self.fd)
+
+
+def available(fd: int) -> int:
+    """Bytes that can be read from a pipe or terminal now; 0 where the system cannot tell."""
+    count = array.array("i", [0])
+    try:
+        fcntl.ioctl(fd, termios.FIONREAD, count)
+    except OSError:
+        return 0
+    return count[0]

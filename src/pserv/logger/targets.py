@@ -1,0 +1,155 @@
+"""Where output goes: files, FIFOs, terminals, devices; open, locked, or in trouble. No bytes are moved here."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from typing import Final
+
+FILE: Final = "file"
+"""Written through the hold pipe, at its end."""
+FLOW: Final = "flow"
+"""A FIFO, terminal or device: non-blocking, written directly."""
+
+FIRST_RETRY = 0.25
+LAST_RETRY = 5.0
+"""Seconds between attempts on a target in trouble: doubled each time."""
+CHECK_INTERVAL = 1.0
+"""Seconds after which a file in use is looked at again: was it deleted?"""
+_ROOM = 1 << 20
+"""Bytes that must be free (or a twentieth of the device) before a file is opened: as much as the hold pipe takes."""
+
+_FLAGS = os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+class TargetError(Exception):
+    """A target cannot be opened or written; `text` tells why."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+        self.full = False
+        """No space: the open file is fine, what is missing is room."""
+
+    @classmethod
+    def of(cls, error: OSError) -> TargetError:
+        wrapped = cls(error.strerror or str(error))
+        wrapped.full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        return wrapped
+
+
+class Target:
+    """One path, shared by all streams that go there. `stale`: to be opened (anew) before it is used."""
+
+    __slots__ = (
+        "carry",
+        "checked",
+        "delay",
+        "fd",
+        "kind",
+        "mode",
+        "path",
+        "retry_at",
+        "stale",
+        "streams",
+        "trouble",
+        "used",
+    )
+
+    def __init__(self, path: str, mode: int | None) -> None:
+        self.path = path
+        self.mode = mode
+        self.fd = -1
+        self.kind: str = FILE
+        self.stale = True
+        self.used = False
+        """Whether it was ever open."""
+        self.streams: list[int] = []
+        self.carry = b""
+        """Bytes that a FLOW target without splice has not taken yet."""
+        self.trouble = ""
+        self.delay = 0.0
+        self.retry_at = 0.0
+        self.checked = 0.0
+
+    def open(self, now: float) -> None:
+        """Open (anew) and lock. Raises TargetError; may take as long as its file system takes."""
+        self.close()
+        self.stale = True
+        try:
+            fd = self._open()
+        except OSError as error:
+            raise TargetError.of(error) from None
+        status = os.fstat(fd)
+        self.kind = FILE if stat.S_ISREG(status.st_mode) or stat.S_ISBLK(status.st_mode) else FLOW
+        try:
+            if stat.S_ISREG(status.st_mode):
+                _lock(fd)
+                _check_space(fd)
+        except TargetError:
+            os.close(fd)
+            raise
+        self.fd = fd
+        self.checked = now
+        self.stale = False
+        self.used = True
+
+    def _open(self) -> int:
+        try:
+            return _open_for_writing(self.path, 0)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
+            fd = _open_for_writing(self.path, os.O_CREAT)
+            if self.mode is not None:
+                os.fchmod(fd, self.mode)
+            return fd
+
+    def wants_opening(self, now: float) -> bool:
+        """Whether it is not open, or has no name any more (deleted); looks for that at most once a second."""
+        if not self.stale and now - self.checked >= CHECK_INTERVAL:
+            self.checked = now
+            self.stale = os.fstat(self.fd).st_nlink == 0
+        return self.stale
+
+    def close(self) -> None:
+        """Close; what locks it ends with that."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def size(self) -> int:
+        """Bytes in the file; 0 for what has no size."""
+        return os.fstat(self.fd).st_size if self.fd >= 0 and self.kind is FILE else 0
+
+    def fail(self, now: float) -> None:
+        """Set the time of the next attempt, later each time."""
+        self.delay = min(self.delay * 2, LAST_RETRY) if self.delay else FIRST_RETRY
+        self.retry_at = now + self.delay
+
+
+def _open_for_writing(path: str, flags: int) -> int:
+    # Readable too, so that the last lines of a run can be read back; a FIFO opened so never blocks and never ends.
+    try:
+        return os.open(path, os.O_RDWR | flags | _FLAGS, 0o644)
+    except PermissionError:
+        return os.open(path, os.O_WRONLY | flags | _FLAGS, 0o644)
+
+
+def _lock(fd: int) -> None:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise TargetError("another process or service writes to this file") from None
+    except OSError:
+        return  # a file system without locks
+
+
+def _check_space(fd: int) -> None:
+    """A full device is seen before bytes are taken for it: in the hold pipe they would be in everybody's way."""
+    room = os.fstatvfs(fd)
+    free = room.f_frsize * (room.f_bfree if os.geteuid() == 0 else room.f_bavail)
+    total = room.f_frsize * room.f_blocks  # 0 where the file system does not tell
+    if free < min(_ROOM, total // 20):
+        raise TargetError(os.strerror(errno.ENOSPC))

@@ -1,0 +1,305 @@
+"""The streams and targets of one worker: who is served, and what happens when a target is in trouble or hangs."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from pserv.logger.heat import Heat
+from pserv.logger.streams import HOT, PARKED, WAITING, Stream
+from pserv.logger.targets import FILE, Target, TargetError
+from pserv.logger.watch import Watch
+
+if TYPE_CHECKING:
+    from pserv.logger.poller import Poller
+    from pserv.logger.pump import Pump
+
+TURN: Final = 1 << 20
+"""Bytes that a stream may move before the others have their turn."""
+SETTLED: Final = 10.0
+"""Seconds of undisturbed writing after which a worker that hung gives its stream back."""
+_ENDED: Final = 4096
+
+
+class Traffic:
+    """Serves streams; never waits for anything but the file system, and that under watch."""
+
+    def __init__(self, pump: Pump, poller: Poller, send: Callable[[dict[str, Any]], None]) -> None:
+        self.pump = pump
+        self.heat = Heat(poller)
+        self.watch = Watch(pump, self._hung)
+        self.streams: dict[int, Stream] = {}
+        self.ended: dict[int, Stream] = {}
+        """All written, their last lines not asked for yet."""
+        self.troubled: set[Target] = set()
+        self.unopened: list[Target] = []
+        self.settled_at: float | None = None
+        self._poller = poller
+        self._send = send
+        self._targets: dict[str, Target] = {}
+        self._by_fd: dict[int, Stream] = {}
+        self._full: dict[int, Target] = {}
+        self._owner: Stream | None = None
+        """Whose bytes are in the hold pipe and could not be written."""
+        self._stuck = False
+        self._narrow = False
+
+    # Coming and going.
+
+    def resume(self) -> None:
+        """Write what a predecessor left in the hold pipe to the file that its journal names."""
+        number, path = self.pump.journal.owner()
+        if self.pump.held:
+            self._owner = Stream(number, -1, self._target(path, None))
+            self.attempt(self._owner.target)
+
+    def add(self, number: int, fd: int, path: str, mode: int | None) -> None:
+        """Serve a stream from now on; takes the descriptor."""
+        if self.watch.kept not in (None, number):
+            os.close(fd)  # sent before the keeper knew: another worker has it
+            return
+        stream = Stream(number, fd, self._target(path, mode))
+        stream.start, stream.printed = self.pump.journal.find(number)
+        if self._owner is not None and self._owner.id == number:
+            self._owner = stream
+        self.streams[number] = self._by_fd[fd] = stream
+        self._join(stream, stream.target)
+
+    def retarget(self, number: int, path: str, mode: int | None) -> None:
+        """Write a stream to another place from now on; what is held of it, too."""
+        stream = self.streams.get(number)
+        if stream is None or stream.target.path == path:
+            return
+        old = stream.target
+        old.streams.remove(number)
+        stream.target, stream.start = self._target(path, mode), -1
+        if self._owner is stream:
+            self.pump.journal.own(number, path)
+        self._join(stream, stream.target)
+        self._close_unused(old, stream)
+        if self._owner is stream:
+            self.attempt(stream.target)
+
+    def reopen(self) -> None:
+        """Close every file and open its path anew."""
+        for target in self._targets.values():
+            if target.kind is FILE and not target.stale:
+                target.stale = True
+                self.unopened.append(target)
+
+    def remove(self, stream: Stream) -> None:
+        """Forget a stream and close its descriptor; what is in its pipe is the keeper's."""
+        del self.streams[stream.id]
+        self.heat.forget(stream)
+        del self._by_fd[stream.fd]
+        os.close(stream.fd)
+        stream.target.streams.remove(stream.id)
+        self._close_unused(stream.target, stream)
+
+    def closed(self, number: int) -> None:
+        """Tell that a stream is over, and forget what was counted."""
+        self.ended.pop(number, None)
+        self.pump.journal.forget(number)
+        self._send({"op": "closed", "id": number})
+
+    def _target(self, path: str, mode: int | None) -> Target:
+        target = self._targets.get(path)
+        if target is None:
+            target = self._targets[path] = Target(path, mode)
+        return target
+
+    def _join(self, stream: Stream, target: Target) -> None:
+        target.streams.append(stream.id)
+        if target.trouble or target.fd in self._full or self.pump.held:
+            self._park(stream)
+        else:
+            self._wake(stream)
+        if target.stale and not target.trouble:
+            self.unopened.append(target)
+
+    def _close_unused(self, target: Target, last: Stream) -> None:
+        if target.streams or (self._owner is not None and self._owner.target is target):
+            return
+        self._poller.drop(target.fd)
+        self._full.pop(target.fd, None)
+        self.troubled.discard(target)
+        self._targets.pop(target.path, None)
+        watched = self.watch.begin(last)  # close(2) writes what is left, on some file systems
+        target.close()
+        if watched:
+            self.watch.end()
+            self._after(last, failed=False)
+
+    # Serving.
+
+    def ready(self, fd: int) -> None:
+        """The poller says that this stream can be read, or that this target can be written again."""
+        stream = self._by_fd.get(fd)
+        if stream is not None:
+            self.serve(stream)
+        elif fd in self._full:
+            self._unpark(self._full.pop(fd))
+
+    def look(self) -> None:
+        """Serve the hot streams once; while there are none, open one file that nothing was written to yet."""
+        self.heat.busy = False
+        for stream in list(self.heat.streams.values()):
+            if stream.state == HOT:
+                self.serve(stream)
+        if self.unopened and not self.heat.busy:
+            target = self.unopened.pop()
+            if target.stale and target.streams and not target.trouble:
+                self.attempt(target)
+
+    def serve(self, stream: Stream, limit: int = TURN) -> int:
+        """Let a stream have its turn; the number of bytes moved."""
+        target = stream.target
+        now = time.monotonic()
+        if not self.watch.begin(stream):
+            return 0
+        moved, failure, full = 0, None, False
+        try:
+            if target.wants_opening(now):
+                self._open(target, now)
+            moved = self.pump.turn(stream, limit)
+        except TargetError as error:
+            failure = error
+        except BlockingIOError:
+            full = True
+        finally:
+            self.watch.end()
+        if failure is not None:
+            self._fail(target, stream, failure)
+        elif full:
+            self._wait_until_writable(target)
+        elif stream.over:
+            self._finish(stream)
+        else:
+            self.heat.served(stream, moved, now)
+        self._after(stream, failure is not None)
+        return moved
+
+    def _open(self, target: Target, now: float) -> None:
+        used = target.used
+        self._poller.drop(target.fd)
+        target.open(now)
+        if used:  # the file is another one: none of what these runs printed is in it
+            size = target.size()
+            for number in target.streams:
+                if self.streams[number].start >= 0:
+                    self.streams[number].start = size
+
+    def _finish(self, stream: Stream) -> None:
+        """All is written. While its last lines may still be asked for it is not told closed."""
+        stream.end = stream.target.size()
+        self.remove(stream)
+        shown = stream.printed > 0 and stream.target.kind is FILE
+        if stream.drained or not shown or self.watch.kept is not None:
+            self.closed(stream.id)
+            return
+        self.ended[stream.id] = stream
+        if len(self.ended) > _ENDED:
+            self.closed(next(iter(self.ended)))
+
+    # Trouble.
+
+    def attempt(self, target: Target) -> None:
+        """Open a target, or try again what it refused."""
+        stream = self._owner if self._owner is not None else self.streams[target.streams[0]]
+        if stream.target is not target or not self.watch.begin(stream):
+            return
+        failure = None
+        try:
+            if target.stale:
+                self._open(target, time.monotonic())
+            if self._owner is not None:
+                self.pump.empty(target)
+            elif target.trouble and target.kind is not FILE:
+                self.pump.turn(stream, TURN)
+        except TargetError as error:
+            failure = error
+        except BlockingIOError:
+            pass
+        finally:
+            self.watch.end()
+        if failure is not None:
+            self._fail(target, stream, failure)
+        else:
+            self._recover(target)
+        self._after(stream, failure is not None)
+
+    def _fail(self, target: Target, stream: Stream, failure: TargetError) -> None:
+        if not failure.full:
+            target.stale = True
+        told, target.trouble = target.trouble == failure.text, failure.text
+        target.fail(time.monotonic())
+        self.troubled.add(target)
+        for number in target.streams:
+            self._park(self.streams[number])
+        if not told:
+            for number in target.streams or [stream.id]:
+                self._send({"op": "error", "id": number, "path": target.path, "text": failure.text})
+        if self.pump.held:
+            self._owner = stream
+            self.watch.keep(stream)
+            if not self._stuck:
+                self._hung(stream)
+
+    def _recover(self, target: Target) -> None:
+        told = target.trouble != ""
+        target.trouble, target.delay = "", 0.0
+        self.troubled.discard(target)
+        owner, self._owner = self._owner, None
+        if owner is not None:
+            self.pump.journal.record(owner.id, owner.start, owner.printed)
+        for number in list(target.streams):
+            if told:
+                self._send({"op": "restored", "id": number, "path": target.path})
+            if self.streams[number].state == PARKED:
+                self._wake(self.streams[number])
+        if owner is not None:
+            self._close_unused(target, owner)
+
+    def _hung(self, stream: Stream) -> None:
+        """The bytes in hand cannot be written now: the keeper gives all other streams to another worker.
+
+        Called by the watch, in its thread and holding its lock, or by the worker's own.
+        """
+        self._stuck = True
+        self._send({"op": "stuck", "id": stream.id, "path": stream.target.path})
+
+    def _after(self, stream: Stream, failed: bool) -> None:
+        """Once a worker hung it keeps the one stream alone, until it has flowed for a while."""
+        if self.watch.kept is None:
+            return
+        if not self._narrow:
+            self._narrow = True
+            for other in list(self.streams.values()):
+                if other.id != self.watch.kept:
+                    self.pump.journal.forget(other.id)
+                    self.remove(other)
+        if self._stuck and not failed and not self.pump.held:
+            self._stuck = False
+            self.settled_at = time.monotonic() + SETTLED
+            self._send({"op": "flowing", "id": stream.id, "path": stream.target.path})
+
+    def _wait_until_writable(self, target: Target) -> None:
+        for number in target.streams:
+            self._park(self.streams[number])
+        self._full[target.fd] = target
+        self._poller.want(target.fd, writing=True)
+
+    def _unpark(self, target: Target) -> None:
+        self._poller.drop(target.fd)
+        for number in target.streams:
+            self._wake(self.streams[number])
+
+    def _park(self, stream: Stream) -> None:
+        self.heat.forget(stream)
+        stream.state = PARKED
+
+    def _wake(self, stream: Stream) -> None:
+        stream.state = WAITING
+        self._poller.want(stream.fd)

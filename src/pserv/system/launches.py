@@ -1,0 +1,98 @@
+"""From a spec to the launch that a spawn message carries. Starts nothing."""
+
+from __future__ import annotations
+
+import os
+import zlib
+
+import msgspec
+
+from pserv.keeper.protocol import Message
+from pserv.model.spec import Document, ServiceSpec
+
+WITH_ANOTHER_USER = ("PATH", "LANG", "LC_*", "TZ")
+"""What a service that runs as another user inherits by default."""
+
+
+class Places(msgspec.Struct, frozen=True):
+    """What a launch depends on besides the spec: the default folder, where logs go, whether we are PID 1."""
+
+    root: str
+    logs: str
+    container: bool = False
+
+
+def places(document: Document, state_dir: str, *, container: bool) -> Places:
+    return Places(document.root, os.path.join(state_dir, "logs"), container)
+
+
+def inherited(spec: ServiceSpec) -> bool | tuple[str, ...]:
+    """Which of the daemon's variables a service gets: all, none, or those that match these names."""
+    if spec.inherit_env is None:
+        return WITH_ANOTHER_USER if spec.user is not None else True
+    return spec.inherit_env
+
+
+def target(name: str, stream: str, where: str, at: Places) -> Message:
+    """Where one stream goes, as the keeper's TARGET; paths are absolute."""
+    if where == "inherit" or (where == "log" and at.container):
+        return {"kind": "inherit"}
+    if where == "null":
+        return {"kind": "null"}
+    if where == "log":
+        return {"kind": "file", "path": os.path.join(at.logs, f"{name}.log")}
+    return {"kind": "file", "path": where}
+
+
+def outputs(name: str, spec: ServiceSpec, at: Places) -> dict[str, Message]:
+    """The targets of both streams; stderr shares stdout's pipe unless one of them names a place of its own."""
+    stdout = target(name, "stdout", spec.stdout, at)
+    if spec.stderr is None or spec.stderr == spec.stdout:
+        return {"stdout": stdout, "stderr": {"kind": "stdout"} if stdout["kind"] == "file" else stdout}
+    return {"stdout": stdout, "stderr": target(name, "stderr", spec.stderr, at)}
+
+
+def log_files(name: str, spec: ServiceSpec, at: Places) -> list[tuple[str, str]]:
+    """(stream, path) of each file that a service's output goes to."""
+    return [(stream, to["path"]) for stream, to in outputs(name, spec, at).items() if to["kind"] == "file"]
+
+
+def launch(name: str, spec: ServiceSpec, at: Places) -> Message:
+    """The LAUNCH of a spawn command; user, group and PATH are looked up in the child."""
+    inherit = inherited(spec)
+    message: Message = {
+        "argv": spec.argv,
+        "env": spec.env,
+        "inherit": inherit if isinstance(inherit, bool) else list(inherit),
+        "cwd": spec.cwd or at.root,
+        **outputs(name, spec, at),
+    }
+    optional = {
+        "umask": spec.umask,
+        "nice": spec.nice,
+        "oom_score_adj": spec.oom_score_adj,
+        "user": spec.user,
+        "group": spec.group,
+        "groups": spec.supplementary_groups,
+        "tty": spec.tty or None,
+    }
+    message.update({key: value for key, value in optional.items() if value is not None})
+    return message
+
+
+def command_launch(spec: ServiceSpec, argv: tuple[str, ...], at: Places) -> Message:
+    """The LAUNCH of a command in a service's environment, folder and user, on three passed descriptors."""
+    message = launch("", spec, at)
+    message.pop("tty", None)
+    passed = {"kind": "passed"}
+    return {**message, "argv": argv, "stdin": "passed", "stdout": passed, "stderr": passed}
+
+
+def fingerprint(spec: ServiceSpec, at: Places) -> int:
+    """A number that changes when a running service would need a new run to be as declared."""
+    return zlib.crc32(msgspec.json.encode(launch("", spec, at)) + spec.type.encode())
+
+
+def place(to: Message) -> str:
+    """A TARGET in a word: the path, or what it is."""
+    return str(to.get("path") or {"stdout": "with stdout"}.get(to["kind"], to["kind"]))
