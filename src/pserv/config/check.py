@@ -1,0 +1,226 @@
+"""Mistakes between options and between services, and what a user should know although it is accepted."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import signal
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from pserv.config import commandline
+from pserv.config.findings import Findings, short, shown
+from pserv.config.fragments import ONE_OF, Declared
+from pserv.config.nodes import Scalar
+from pserv.config.scalars import suggestion, yaml_quoted
+from pserv.model import units
+from pserv.rules import dependencies
+
+_UNCATCHABLE: Final = (signal.SIGSTOP,)
+
+
+class Check:
+    """Looks at each service, then at all together. `uid` is the daemon's user."""
+
+    def __init__(self, findings: Findings, services: Mapping[str, Declared], root: str, uid: int) -> None:
+        self._findings = findings
+        self._services = services
+        self._root = root
+        self._uid = uid
+
+    def run(self) -> None:
+        for declared in self._services.values():
+            self._findings.service = declared.name
+            self._program(declared)
+            self._identity(declared)
+            self._life(declared)
+            self._places(declared)
+        self._findings.service = ""
+        self._dependencies()
+        self._shared_files()
+
+    def _wrong(self, declared: Declared, option: str, message: str, hint: str, *inner: str) -> None:
+        path = ("services", declared.name, *((option, *inner) if option else ()))
+        self._findings.add(path, message, hint, declared.at(option, *inner) if option else declared.key)
+
+    def _note(self, declared: Declared, option: str, message: str) -> None:
+        self._findings.notes.append(f"services.{declared.name}.{option}: {message}")
+
+    def _program(self, declared: Declared) -> None:
+        spec = declared.spec
+        used = [name for name in ONE_OF if getattr(spec, name) is not None]
+        if not used:
+            if not _failed(declared, *ONE_OF):
+                self._wrong(declared, "", "says nothing to run", 'write command: "prog a b", or exec, or shell')
+            return
+        if len(used) > 1:
+            self._wrong(declared, used[1], f"set beside {used[0]}", f"keep one of {' and '.join(used)}")
+        elif spec.args and spec.exec is None:
+            hint = f"write them into {used[0]}, or use exec and args"
+            self._wrong(declared, "args", f"only goes with exec, and this service has {used[0]}", hint)
+        if spec.exec is not None:
+            self._exec(declared, spec.exec)
+        if spec.shell is not None and not spec.shell.strip():
+            self._wrong(declared, "shell", "is an empty text", 'write a line for sh: "a | b"')
+        program = spec.argv[0]
+        if "/" in program and len(used) == 1 and spec.shell is None:
+            self._missing_program(declared, used[0], program)
+
+    def _exec(self, declared: Declared, program: str) -> None:
+        if not any(char.isspace() for char in program) or os.path.exists(program):
+            return
+        node = declared.at("exec")
+        written = node.text if isinstance(node, Scalar) else program
+        line = " ".join([written, *map(commandline.quote, declared.spec.args)])
+        self._wrong(
+            declared,
+            "exec",
+            f"there is no program {shown(written)}: exec takes the program alone",
+            f"write command: {yaml_quoted(line)}",
+        )
+
+    def _missing_program(self, declared: Declared, option: str, program: str) -> None:
+        if any(char.isspace() for char in program):
+            return
+        if not os.path.exists(program):
+            node = declared.at(option)
+            cwd = declared.spec.cwd
+            first = node.text.split()[0] if isinstance(node, Scalar) and node.text.split() else ""
+            if cwd and first and not os.path.isabs(first) and os.path.exists(os.path.join(cwd, first)):
+                there = os.path.normpath(os.path.join(cwd, first))
+                self._note(declared, option, f"there is no {program} now; paths are relative to this file: {there}?")
+            else:
+                self._note(declared, option, f"there is no {program} now")
+        elif os.path.isdir(program):
+            self._note(declared, option, f"{program} is a folder")
+        elif not os.access(program, os.X_OK):
+            self._note(declared, option, f"{program} is not executable: chmod +x {program}")
+
+    def _identity(self, declared: Declared) -> None:
+        spec = declared.spec
+        user = _user(spec.user) if spec.user is not None else None
+        if spec.user is not None and user is None:
+            names = tuple(entry.pw_name for entry in pwd.getpwall())
+            hint = suggestion(spec.user, names) or f"create it (useradd --system {short(spec.user)}), or name another"
+            self._wrong(declared, "user", f"there is no user {shown(spec.user)} on this machine", hint)
+        elif user is not None and self._uid not in (0, user):
+            hint = "remove it, or run the daemon as root"
+            message = f"{shown(spec.user or '')} is another user, and this daemon does not run as root"
+            self._wrong(declared, "user", message, hint)
+        groups = [("group", spec.group)] if spec.group is not None else []
+        groups += [("supplementary_groups", group) for group in spec.supplementary_groups or ()]
+        for option, group in groups:
+            if group is not None and not _is_group(group):
+                names = tuple(entry.gr_name for entry in grp.getgrall())
+                hint = suggestion(group, names) or f"create it (groupadd {short(group)}), or name another"
+                self._wrong(declared, option, f"there is no group {shown(group)} on this machine", hint)
+
+    def _life(self, declared: Declared) -> None:
+        spec = declared.spec
+        if spec.stop.steps and declared.spec.stop != type(spec.stop)(steps=spec.stop.steps, scope=spec.stop.scope):
+            extra = "signal" if spec.stop.signal != 15 else "timeout"
+            message = "set beside steps, which say both signals and times"
+            self._wrong(declared, "stop", message, f"remove {extra}, or write it as a step", extra)
+        signals = [step.signal for step in spec.stop_steps]
+        for number in signals:
+            if number in _UNCATCHABLE:
+                hint = "write TERM, INT, QUIT, or another that ends it"
+                self._wrong(declared, "stop", f"{units.show_signal(number)} does not end a process", hint)
+        if spec.type == "oneshot" and spec.restart in ("always", "on-success"):
+            self._note(declared, "restart", f"{spec.restart} runs this oneshot again each time it is done")
+        if spec.backoff.initial > spec.backoff.maximum:
+            message = (
+                f"{units.write_duration(spec.backoff.initial)} is longer than "
+                f"maximum, {units.write_duration(spec.backoff.maximum)}"
+            )
+            self._wrong(declared, "backoff", message, "raise maximum, or lower initial", "initial")
+        if spec.max_retries is not None and spec.policy == "never":
+            self._note(declared, "max_retries", "has no effect: restart is never")
+        if 0 in spec.success_exit_codes:
+            self._note(declared, "success_exit_codes", "0 is always a success")
+
+    def _places(self, declared: Declared) -> None:
+        spec = declared.spec
+        if spec.cwd is not None and not os.path.isdir(spec.cwd):
+            what = "is no folder" if os.path.exists(spec.cwd) else "does not exist now"
+            self._note(declared, "cwd", f"{spec.cwd} {what}")
+        for option, path in (("stdout", spec.stdout), ("stderr", spec.stderr)):
+            if path and path.startswith("/") and os.path.isdir(path):
+                self._wrong(declared, option, f"{path} is a folder", f"name a file in it: {path}/{declared.name}.log")
+        if spec.tty and spec.stderr is not None:
+            hint = "remove it: a terminal has one output"
+            self._wrong(declared, "stderr", "cannot be apart from stdout on a tty", hint)
+
+    def _dependencies(self) -> None:
+        specs = {name: declared.spec for name, declared in self._services.items()}
+        names = tuple(specs)
+        for name, need in dependencies.unknown(specs):
+            self._findings.service = name
+            hint = suggestion(need, names) or f"declare it under services, or remove {short(need)} here"
+            self._wrong(self._services[name], "depends_on", f"there is no service {shown(need)}", hint)
+        for cycle in dependencies.cycles(specs):
+            declared = self._services[cycle[0]]
+            self._findings.service = declared.name
+            if len(cycle) == 2:
+                self._wrong(declared, "depends_on", "the service depends on itself", "remove it")
+                continue
+            path = " -> ".join(cycle)
+            message = f"the services wait for each other for ever: {path}"
+            self._wrong(declared, "depends_on", message, "remove one of these dependencies")
+        self._findings.service = ""
+
+    def _shared_files(self) -> None:
+        """Two writers of one file would cut each other's lines, and could not rotate it."""
+        writers: dict[str, tuple[str, str]] = {}
+        for name, option, path in self._outputs():
+            real = os.path.realpath(path)
+            first = writers.setdefault(real, (name, option))
+            if first == (name, option) or (first[0] == name and not _is_file(path)):
+                continue
+            if not _is_file(path):
+                continue
+            self._findings.service = name
+            if first[0] == name:
+                message, hint = f"{path} is also its {first[1]}", "remove stderr: it goes where stdout goes"
+            else:
+                message = f"{path} is also written by services.{first[0]}.{first[1]}"
+                hint = f"give each its own file, such as {os.path.splitext(path)[0]}.{name}.log"
+            self._wrong(self._services[name], option, message, hint)
+        self._findings.service = ""
+
+    def _outputs(self) -> Iterator[tuple[str, str, str]]:
+        for name, declared in self._services.items():
+            for option, path in (("stdout", declared.spec.stdout), ("stderr", declared.spec.stderr)):
+                if path and path.startswith("/"):
+                    yield name, option, path
+
+
+def _is_file(path: str) -> bool:
+    """Devices and FIFOs may have several writers."""
+    return os.path.isfile(path) or not os.path.exists(path)
+
+
+def _failed(declared: Declared, *options: str) -> bool:
+    """Whether one of them stands in the file, though it could not be read: that is already told."""
+    return any(declared.at(option) is not declared.key for option in options)
+
+
+def _user(name: str) -> int | None:
+    """The uid of a user by name or number; None where there is none. A number need not be known."""
+    if name.isascii() and name.isdigit():
+        return int(name[:10])
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except (KeyError, ValueError):
+        return None
+
+
+def _is_group(name: str) -> bool:
+    if name.isascii() and name.isdigit():
+        return True
+    try:
+        grp.getgrnam(name)
+    except (KeyError, ValueError):
+        return False
+    return True

@@ -1,0 +1,312 @@
+"""Nodes to the options that were written: what each value means, all mistakes at once. Knows shapes, not options.
+
+A struct becomes a plain dict of what was written, so that `defaults` can be merged below it before it is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from pserv.config import neighbours, scalars
+from pserv.config.findings import Findings, Path, Wrong, short, shown
+from pserv.config.nodes import Mapping, Node, Scalar, Sequence
+from pserv.config.scalars import Spread, expected, suggestion
+from pserv.config.shapes import PAIRS, SHORT, Shape
+
+Written = dict[str, Any]
+"""The options of a struct that were written, by name; a struct inside of it is again such a dict."""
+
+UNSET: Final = object()
+"""An empty section (`env:` with all its lines commented out) is as good as none."""
+
+_MAY_BE_EMPTY: Final = frozenset(("struct", "list", "words", "arguments", "environment", "map"))
+_FEW: Final = 12
+
+
+class Decoder:
+    """Reads nodes by shapes; what is wrong goes to the findings, and the rest is read all the same."""
+
+    def __init__(self, findings: Findings) -> None:
+        self._findings = findings
+        self._collections: dict[str, Callable[[Shape, Node, Path], Any]] = {
+            "struct": self._struct_or_short,
+            "list": self._list,
+            "words": self._words,
+            "command": self._command,
+            "arguments": self._command,
+            "environment": self._environment,
+            "inactive": self._inactive,
+        }
+
+    def struct(self, shape: Shape, node: Mapping, path: Path) -> Written:
+        """What is written in a mapping of options."""
+        written: Written = {}
+        keys: dict[str, Scalar] = {}
+        spreads: list[tuple[str, Spread, Node]] = []
+        for text, key, value in node:
+            option = shape.options.get(text) or shape.options.get(text.replace("-", "_"))
+            if option is None:
+                self.unknown(shape.cls.__name__, tuple(shape.options), key, path)
+                continue
+            if option.name in keys:
+                first = keys[option.name]
+                message = f"already set as '{first.text}' in line {first.line}"
+                self._findings.add((*path, text), message, "keep one of the two: - and _ are the same in keys", key)
+                continue
+            keys[option.name] = key
+            read = self.option(option.shape, value, (*path, option.name))
+            if isinstance(read, Spread):
+                spreads.append((option.name, read, value))
+            elif read is not UNSET:
+                written[option.name] = read
+        for name, spread, value in spreads:
+            self._spread(name, spread, value, written, path)
+        return written
+
+    def option(self, shape: Shape, node: Node, path: Path) -> Any:
+        """The value of one option; UNSET when it is empty or wrong."""
+        try:
+            return self._value(shape, node, path)
+        except Wrong as wrong:
+            self._findings.add(path, wrong.message, wrong.hint, wrong.node or node)
+            return UNSET
+
+    def unknown(self, level: str, known: tuple[str, ...], key: Scalar, path: Path) -> None:
+        """A key that nobody knows: what it is called here, or which one is meant."""
+        hint = neighbours.called_here(level, key.text) or suggestion(key.text.replace("-", "_"), known)
+        if not hint:
+            listed = f"options here: {', '.join(known)}" if len(known) <= _FEW else "docs/options.md lists all options"
+            hint = f"remove it, or check the indentation; {listed}"
+        self._findings.add((*path, key.text), "unknown key", hint, key)
+
+    def _spread(self, name: str, spread: Spread, node: Node, written: Written, path: Path) -> None:
+        for other, value in spread.items():
+            if other != name and other in written and written[other] != value:
+                message = f"sets {other} to {value}, and {other} is set to {written[other]} beside it"
+                self._findings.add((*path, name), message, "keep one of the two", node)
+            written[other] = value
+
+    def _value(self, shape: Shape, node: Node, path: Path) -> Any:
+        if isinstance(node, Scalar) and node.is_null:
+            if shape.kind == "output" and node.text:
+                return "null"
+            if shape.optional and (node.text or shape.kind == "inactive"):
+                return None
+            if shape.kind in _MAY_BE_EMPTY:
+                return UNSET
+            raise Wrong("has no value", f"write {expected(shape)}, or remove the line")
+        if shape.either:
+            return self._either(shape, node, path)
+        if read := self._collections.get(shape.kind):
+            return read(shape, node, path)
+        if not isinstance(node, Scalar):
+            raise Wrong(f"{node.called} where a single value is expected", f"write {expected(shape)}")
+        return scalars.READERS[shape.kind](node, shape)
+
+    def _either(self, shape: Shape, node: Node, path: Path) -> Any:
+        """Of several types the one that fits how it is written: a list, a word for true or false, or the rest."""
+        by_kind = {each.kind: each for each in shape.either}
+        word = node.text.lower() if isinstance(node, Scalar) else ""
+        if "bool" in by_kind and (word in scalars.TRUE or word in scalars.FALSE):
+            return self._value(by_kind["bool"], node, path)
+        for each in shape.either:
+            if each.kind != "bool":
+                return self._value(each, node, path)
+        raise Wrong(f"{node.called} does not fit", f"write {expected(shape)}")
+
+    def _struct_or_short(self, shape: Shape, node: Node, path: Path) -> Written:
+        if isinstance(node, Mapping):
+            pair = PAIRS.get(shape.cls)
+            if pair and len(node.pairs) == 1 and not shape.options.keys() & node.pairs.keys():
+                return self._pair(shape, node, pair, path)
+            return self.struct(shape, node, path)
+        short_form = SHORT.get(shape.cls)
+        if short_form is None or not isinstance(node, Scalar):
+            forms = ", ".join(f"{name}: …" for name in list(shape.options)[:3])
+            raise Wrong(f"{self._described(node)} where a mapping is expected", f"write {{{forms}}}")
+        option = shape.options[short_form]
+        try:
+            return {short_form: self._value(option.shape, node, path)}
+        except Wrong as wrong:
+            raise Wrong(wrong.message, self._meant(shape, short_form, node, path) or wrong.hint) from None
+
+    def _pair(self, shape: Shape, node: Mapping, names: tuple[str, str], path: Path) -> Written:
+        written: Written = {}
+        for key, value in node.pairs.values():
+            for name, part in zip(names, (key, value), strict=True):
+                read = self.option(shape.options[name].shape, part, path)
+                if read is not UNSET:
+                    written[name] = read
+        return written
+
+    def _meant(self, shape: Shape, short_form: str, node: Scalar, path: Path) -> str:
+        """`stop: 30s` is no signal, but it would fit `timeout`."""
+        for option in shape.options.values():
+            if option.name != short_form and option.shape.kind == "duration":
+                try:
+                    self._value(option.shape, node, path)
+                except Wrong:
+                    continue
+                return f"write {path[-1]}: {{{option.name}: {node.text}}}"
+        return ""
+
+    def _described(self, node: Node) -> str:
+        return shown(node.text) if isinstance(node, Scalar) else node.called
+
+    def _list(self, shape: Shape, node: Node, path: Path) -> tuple[Any, ...]:
+        assert shape.item is not None
+        if isinstance(node, Mapping) and not (shape.item.cls and shape.item.cls in PAIRS):
+            raise Wrong("a mapping where a list is expected", "write [a, b], or lines that begin with `- `")
+        values = []
+        for index, item in enumerate(node.items if isinstance(node, Sequence) else [node]):
+            here = (*path, index)
+            before = len(self._findings)
+            value = self.option(shape.item, item, here)
+            if value is not UNSET and shape.item.kind == "struct":
+                value = self._complete(shape.item, value, item, here) if len(self._findings) == before else UNSET
+            if value is not UNSET:
+                values.append(value)
+        return tuple(values)
+
+    def _complete(self, shape: Shape, written: Written, node: Node, path: Path) -> Any:
+        missing = [option.name for option in shape.options.values() if option.required and option.name not in written]
+        if not missing:
+            return build(shape, written)
+        self._findings.add(path, f"has no {' and no '.join(missing)}", "write {QUIT: 30s}", node)
+        return UNSET
+
+    def _words(self, shape: Shape, node: Node, path: Path) -> tuple[str, ...]:
+        if isinstance(node, Mapping):
+            names = ", ".join(short(text) for text in list(node.pairs)[:5])
+            raise Wrong("a mapping where a list of words is expected", f"write {path[-1]}: [{names}]")
+        if isinstance(node, Sequence):
+            return tuple(dict.fromkeys(self._texts(node, path, shape)))
+        assert isinstance(node, Scalar)
+        word = scalars.filled(node, shape)
+        parts = word.replace(",", " ").split()
+        if len(parts) > 1:
+            raise Wrong(f"{shown(word)} is several words in one", f"write {path[-1]}: [{', '.join(parts)}]")
+        return (word,)
+
+    def _texts(self, node: Sequence, path: Path, shape: Shape) -> list[str]:
+        texts = []
+        for index, item in enumerate(node.items):
+            try:
+                if not isinstance(item, Scalar):
+                    raise Wrong(f"{item.called} where a word is expected", "quote it if it is meant literally")
+                if item.is_null:
+                    raise Wrong("has no value", 'write a word, or "" for an empty one')
+                texts.append(scalars.filled(item, shape) if shape.kind == "words" else scalars.text(item))
+            except Wrong as wrong:
+                self._findings.add((*path, index), wrong.message, wrong.hint, item)
+        return texts
+
+    def _command(self, shape: Shape, node: Node, path: Path) -> tuple[str, ...]:
+        if isinstance(node, Mapping):
+            raise Wrong("a mapping where a command is expected", 'write "prog a b", or [prog, a, b]')
+        if isinstance(node, Sequence):
+            words = tuple(self._texts(node, path, shape))
+            before: Node = node.items[0] if node.items else node
+        else:
+            assert isinstance(node, Scalar)
+            words, before = scalars.command_words(node, shape), node
+        if shape.kind == "arguments":
+            return words
+        if not words or not words[0].strip():
+            raise Wrong("names no program", 'write "prog a b", or [prog, a, b]')
+        if "/" in words[0] and isinstance(before, Scalar):
+            return (scalars.resolved(words[0], before), *words[1:])
+        return words
+
+    def _environment(self, shape: Shape, node: Node, path: Path) -> dict[str, str]:
+        values: dict[str, str] = {}
+        if isinstance(node, Scalar):
+            raise Wrong(f"{shown(node.text)} is not {expected(shape)}", "write {NAME: value}")
+        for name, where, value in _variables(node):
+            try:
+                _check_variable(name, value)
+                values[name] = scalars.text(value) if isinstance(value, Scalar) else ""
+            except Wrong as wrong:
+                self._findings.add((*path, name) if name else path, wrong.message, wrong.hint, where)
+        return values
+
+    def _inactive(self, shape: Shape, node: Node, path: Path) -> Any:
+        if not isinstance(node, Mapping):
+            raise Wrong(f"{self._described(node)} where a mapping is expected", f"write {path[-1]}: {{…}}")
+        self._findings.notes.append(f"{'.'.join(str(part) for part in path)} is not active yet")
+        return plain(node)
+
+
+def _variables(node: Node) -> list[tuple[str, Node, Node]]:
+    """Name, where to point at, value; of a mapping, or of a list of NAME=value."""
+    if isinstance(node, Mapping):
+        return [(text, value if isinstance(value, Scalar) else key, value) for text, key, value in node]
+    found: list[tuple[str, Node, Node]] = []
+    for item in node.items if isinstance(node, Sequence) else []:
+        if isinstance(item, Scalar) and "=" in item.text:
+            name, _, value = item.text.partition("=")
+            found.append((name, item, Scalar(value, True, item.file, item.line, item.column)))
+        else:
+            found.append(("", item, item))
+    return found
+
+
+def _check_variable(name: str, value: Node) -> None:
+    if not isinstance(value, Scalar):
+        raise Wrong(f"{value.called} where a text is expected", "write it as one text, in quotes")
+    if not name and value.text and not value.quoted:
+        raise Wrong(
+            f"{shown(value.text)} has no '='",
+            f"write {short(value.text)}=value, or inherit_env: [{short(value.text)}] to take the daemon's",
+        )
+    if not name or "=" in name or "\0" in name:
+        raise Wrong(f"{shown(name)} cannot be the name of a variable", "use letters, digits and _")
+    if value.is_null:
+        raise Wrong(
+            "has no value",
+            f'write {short(name)}: "" for an empty text, or inherit_env: [{short(name)}] to take the daemon\'s',
+        )
+
+
+def plain(node: Node) -> Any:
+    """A node as YAML 1.2's core schema understands it, where no option says more."""
+    if isinstance(node, Mapping):
+        return {text: plain(value) for text, _, value in node}
+    if isinstance(node, Sequence):
+        return [plain(item) for item in node.items]
+    assert isinstance(node, Scalar)
+    if node.is_null:
+        return None
+    if not node.quoted:
+        for kind in ("integer", "number"):
+            try:
+                return scalars.READERS[kind](node, Shape(kind))
+            except Wrong:
+                continue
+        if node.text.lower() in ("true", "false"):
+            return node.text.lower() == "true"
+    return scalars.text(node)
+
+
+def merge(shape: Shape, below: Written, above: Written) -> Written:
+    """`above` wins; maps and structs merge, everything else replaces."""
+    merged = dict(below)
+    for name, value in above.items():
+        option = shape.options[name]
+        under = merged.get(name)
+        if isinstance(value, dict) and isinstance(under, dict):
+            is_struct = option.shape.kind == "struct"
+            merged[name] = merge(option.shape, under, value) if is_struct else {**under, **value}
+        else:
+            merged[name] = value
+    return merged
+
+
+def build(shape: Shape, written: Written) -> Any:
+    """The frozen struct of what was written; the rest has its default."""
+    values = {}
+    for name, value in written.items():
+        inner = shape.options[name].shape
+        values[name] = build(inner, value) if inner.kind == "struct" and isinstance(value, dict) else value
+    return shape.cls(**values)

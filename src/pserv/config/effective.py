@@ -1,0 +1,57 @@
+"""The accepted document as a user would write it: every value in effect, in the forms that files have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from pserv.config.shapes import DAEMON, PAIRS, SERVICE, Shape
+from pserv.model import units
+from pserv.model.spec import Document
+
+
+def effective(document: Document, *, defaults: bool = True) -> dict[str, Any]:
+    """Plain data (dicts, lists, texts, numbers) of it all; without `defaults` only what was declared."""
+    return {
+        "name": document.name,
+        "root": document.root,
+        "files": [source.path for source in document.files],
+        "daemon": written(DAEMON, document.daemon, defaults=defaults),
+        "services": {name: written(SERVICE, spec, defaults=defaults) for name, spec in document.services.items()},
+    }
+
+
+def written(shape: Shape, value: Any, *, defaults: bool = True) -> Any:
+    """A value in the form that its option is written in; options without a value are left out of structs."""
+    if value is None:
+        return None
+    if shape.kind == "struct":
+        return _struct(shape, value, defaults)
+    if shape.either:
+        kind = "bool" if isinstance(value, bool) else ""
+        return next((written(each, value) for each in shape.either if bool(kind) == (each.kind == "bool")), value)
+    if shape.kind == "duration":
+        return units.write_duration(value)
+    if shape.kind == "size":
+        return units.write_size(value)
+    if shape.kind == "signal":
+        return units.show_signal(value)
+    if shape.kind == "octal":
+        return units.show_octal(value)
+    if isinstance(value, tuple):
+        return [written(shape.item, each) if shape.item else each for each in value]
+    return msgspec.to_builtins(value)
+
+
+def _struct(shape: Shape, value: Any, defaults: bool) -> dict[str, Any]:
+    if pair := PAIRS.get(shape.cls):
+        key, then = (written(shape.options[name].shape, getattr(value, name)) for name in pair)
+        return {str(key): then}
+    shown = {}
+    for option in shape.options.values():
+        current = getattr(value, option.name)
+        if current is None or (not defaults and current == option.default):
+            continue
+        shown[option.name] = written(option.shape, current, defaults=defaults)
+    return shown

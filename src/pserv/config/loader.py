@@ -1,0 +1,133 @@
+"""Files in, the accepted document or all mistakes out; as a program, the short-lived child that the daemon asks.
+
+The child reads one JSON request from stdin, `{"files": [...], "skip_invalid": bool}`, and answers on stdout
+`{"pserv": version, "document": {...}}` with exit code 0, or `{"mistakes": [...], "on_invalid": "..."}` with 2.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+import pserv
+from pserv.config import places
+from pserv.config.check import Check
+from pserv.config.files import Loaded, load_files
+from pserv.config.findings import Findings, TooMany
+from pserv.config.fragments import Configuration
+from pserv.model.errors import InvalidConfig, Mistake
+from pserv.model.spec import Document, ServiceSpec
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What the child is asked: files and folders as `places.find` gave them."""
+
+    files: tuple[str, ...]
+    skip_invalid: bool = False
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """The answer when there is a configuration to run."""
+
+    pserv: str
+    document: Document
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """The answer when there is none; `on_invalid` is what the files say to do then, "" where that cannot be read."""
+
+    mistakes: tuple[Mistake, ...]
+    on_invalid: str = ""
+
+
+def load(
+    paths: Sequence[str], *, environ: Mapping[str, str], cwd: str, uid: int, skip_invalid: bool = False
+) -> Document:
+    """The accepted document of these files and folders; raises InvalidConfig with all mistakes.
+
+    With `skip_invalid` a service with mistakes is left out, with a note, and so is what depends on it. Mistakes
+    that are no single service's are never left out: a wrong `defaults.user` would run everything as root.
+    """
+    del environ  # nothing is interpolated
+    findings = Findings()
+    configuration = Configuration(findings)
+    absolute = [os.path.normpath(os.path.join(cwd, path)) for path in paths]
+    files: list[Loaded] = []
+    try:
+        files = _read(absolute, findings, configuration)
+        root = places.root_folder(absolute[0])
+        Check(findings, configuration.services, root, uid).run()
+    except TooMany:
+        raise _rejected(findings, configuration) from None
+    if findings.mistakes and not (skip_invalid and not findings.general):
+        raise _rejected(findings, configuration)
+    skipped = _skipped(findings, configuration)
+    services = {name: each.spec for name, each in configuration.services.items() if name not in skipped}
+    return Document(
+        name=configuration.name or places.identity(absolute[0]),
+        root=root,
+        files=tuple(file.source for file in files),
+        daemon=configuration.daemon,
+        services=services,
+        notes=(*skipped.values(), *_of_services(findings.notes, skipped)),
+    )
+
+
+def _read(paths: Sequence[str], findings: Findings, configuration: Configuration) -> list[Loaded]:
+    mistakes: list[Mistake] = []
+    files = load_files(paths, mistakes)
+    findings.take(mistakes)
+    for file in files:
+        configuration.add(file)
+    configuration.build()
+    return files
+
+
+def _rejected(findings: Findings, configuration: Configuration) -> InvalidConfig:
+    return InvalidConfig(findings.mistakes, on_invalid=configuration.daemon.on_invalid)
+
+
+def _skipped(findings: Findings, configuration: Configuration) -> dict[str, str]:
+    """A note for each service that is left out: it has mistakes, or needs one that has."""
+    notes = {
+        name: f"services.{name} is left out: {mistakes[0]}" for name, mistakes in findings.invalid_services.items()
+    }
+    services: dict[str, ServiceSpec] = {name: each.spec for name, each in configuration.services.items()}
+    changed = bool(notes)
+    while changed:
+        changed = False
+        for name, spec in services.items():
+            if name not in notes and (need := next((n for n in spec.depends_on if n in notes), None)):
+                notes[name] = f"services.{name} is left out: it depends on {need}"
+                changed = True
+    return notes
+
+
+def _of_services(notes: Sequence[str], skipped: Mapping[str, str]) -> list[str]:
+    prefixes = tuple(f"services.{name}." for name in skipped)
+    return [note for note in notes if not (prefixes and note.startswith(prefixes))]
+
+
+def answer(request: bytes, *, environ: Mapping[str, str], cwd: str, uid: int) -> tuple[bytes, int]:
+    """The child's reply to a request, and its exit code."""
+    asked = msgspec.json.decode(request, type=Request)
+    try:
+        document = load(asked.files, environ=environ, cwd=cwd, uid=uid, skip_invalid=asked.skip_invalid)
+    except InvalidConfig as error:
+        return msgspec.json.encode(Rejected(error.mistakes, error.on_invalid)), 2
+    return msgspec.json.encode(Accepted(pserv.__version__, document)), 0
+
+
+def main() -> int:
+    """Entry of `python -m pserv.config.loader`."""
+    reply, code = answer(sys.stdin.buffer.read(), environ=os.environ, cwd=os.getcwd(), uid=os.geteuid())
+    sys.stdout.buffer.write(reply)
+    sys.stdout.buffer.flush()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

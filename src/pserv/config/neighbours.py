@@ -1,0 +1,138 @@
+"""What other supervisors call it: hints for people who come with a file, or a habit, from somewhere else."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_CONTAINERS: Final = "Pserv runs processes, not containers"
+
+
+def _called(name: str) -> str:
+    return f"here it is called {name}"
+
+
+_SERVICE: Final = {
+    # compose
+    "healthcheck": _called("health"),
+    "working_dir": _called("cwd"),
+    "environment": _called("env"),
+    "entrypoint": _called("command"),
+    "stop_signal": "here it is written stop: {signal: QUIT}, or stop: QUIT",
+    "stop_grace_period": "here it is written stop: {timeout: 30s}",
+    "image": f"{_CONTAINERS}: name the program with exec",
+    "build": f"{_CONTAINERS}: name the program with exec",
+    "container_name": f"{_CONTAINERS}: the key is the service's name",
+    "ports": f"{_CONTAINERS}: the program opens its ports itself",
+    "expose": f"{_CONTAINERS}: the program opens its ports itself",
+    "volumes": f"{_CONTAINERS}: they see the machine's files",
+    "networks": f"{_CONTAINERS}: they see the machine's network",
+    "labels": "here they are words without a value, called tags",
+    "init": "not needed: Pserv reaps and ends what a service leaves behind",
+    "group_add": _called("supplementary_groups"),
+    # supervisord
+    "autorestart": _called("restart"),
+    "directory": _called("cwd"),
+    "exitcodes": _called("success_exit_codes"),
+    "startsecs": _called("stable_after"),
+    "startretries": _called("max_retries"),
+    "stopsignal": "here it is written stop: {signal: QUIT}, or stop: QUIT",
+    "stopwaitsecs": "here it is written stop: {timeout: 30s}",
+    "stopasgroup": "here it is written stop: {scope: group}",
+    "killasgroup": "not needed: what is left of a service is always ended",
+    "stdout_logfile": _called("stdout"),
+    "stderr_logfile": _called("stderr"),
+    "redirect_stderr": "not needed: stderr goes where stdout goes unless stderr is set",
+    "process_name": "the key is the service's name",
+    "priority": "say what must be ready first with depends_on",
+    "numprocs": "declare a service for each process",
+    # systemd
+    "execstart": "here it is called exec, or command for a program and its arguments in one",
+    "execstop": "here a service is stopped by signals: stop: {signal: TERM, timeout: 10s}",
+    "workingdirectory": _called("cwd"),
+    "environmentfile": "write the variables under env",
+    "restartsec": "here it is written backoff: {initial: 1s}",
+    "startlimitburst": _called("max_retries"),
+    "timeoutstartsec": _called("start_timeout"),
+    "timeoutstopsec": "here it is written stop: {timeout: 30s}",
+    "killsignal": "here it is written stop: {signal: QUIT}, or stop: QUIT",
+    "killmode": "here it is written stop: {scope: group}, or main",
+    "runtimemaxsec": _called("max_runtime"),
+    "successexitstatus": _called("success_exit_codes"),
+    "supplementarygroups": _called("supplementary_groups"),
+    "oomscoreadjust": _called("oom_score_adj"),
+    "standardoutput": _called("stdout"),
+    "standarderror": _called("stderr"),
+    "wantedby": "here it is called autostart",
+    "requires": _called("depends_on"),
+    "after": _called("depends_on"),
+    # circus, process-compose, pm2, pebble, dinit, horust, pitchfork
+    "cmd": _called("command"),
+    "run": _called("command"),
+    "script": _called("command"),
+    "program": _called("exec"),
+    "path": _called("exec"),
+    "uid": _called("user"),
+    "gid": _called("group"),
+    "dir": _called("cwd"),
+    "workdir": _called("cwd"),
+    "vars": _called("env"),
+    "depends": _called("depends_on"),
+    "dependencies": _called("depends_on"),
+    "startup": "here it is written autostart: true or false",
+    "enabled": "here it is written autostart: true or false",
+    "respawn": _called("restart"),
+    "availability": _called("restart"),
+    "retries": _called("max_retries"),
+    "max_restarts": _called("max_retries"),
+    "max_retry": _called("max_retries"),
+    "restart_delay": "here it is written backoff: {initial: 1s}",
+    "backoff_delay": "here it is written backoff: {initial: 500ms}",
+    "kill_timeout": "here it is written stop: {timeout: 30s}",
+    "kill_delay": "here it is written stop: {timeout: 30s}",
+    "graceful_timeout": "here it is written stop: {timeout: 30s}",
+    "shutdown": _called("stop"),
+    "log_location": _called("stdout"),
+    "pidfile": "not needed: run the program in the foreground",
+    "pid_file": "not needed: run the program in the foreground",
+}
+
+_TOP: Final = {
+    "version": "not needed: remove the line",
+    "env": "here it is written defaults: {env: …}",
+    "environment": "here it is written defaults: {env: …}",
+    "volumes": _CONTAINERS,
+    "networks": _CONTAINERS,
+    "processes": _called("services"),
+    "programs": _called("services"),
+    "program": _called("services"),
+    "apps": _called("services"),
+    "service": _called("services"),
+    "supervisord": _called("daemon"),
+    "settings": _called("daemon"),
+    "default": _called("defaults"),
+}
+
+_BACKOFF: Final = {
+    "delay": _called("initial"),
+    "min": _called("initial"),
+    "max": _called("maximum"),
+    "limit": _called("maximum"),
+    "multiplier": _called("factor"),
+    "type": _called("strategy"),
+}
+
+_STOP: Final = {
+    "grace": _called("timeout"),
+    "grace_period": _called("timeout"),
+    "timeout_seconds": _called("timeout"),
+    "wait": _called("timeout"),
+}
+
+_TABLES: Final = {"ServiceSpec": _SERVICE, "top": _TOP, "Backoff": _BACKOFF, "Stop": _STOP}
+
+
+def called_here(level: str, key: str) -> str:
+    """A hint for a key of another tool at this level (a struct's class name, or "top"); "" where it is nobody's."""
+    table = _TABLES.get(level, {})
+    plain = key.lower().replace("-", "_")
+    return table.get(plain) or table.get(plain.replace("_", ""), "")

@@ -1,0 +1,219 @@
+"""JSON Schema and the options page, made from model/spec.py. What stands there about an option stands in its line."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pserv.config.effective import written
+from pserv.config.scalars import EXPECTED, OUTPUT_WORDS, POLICY_ALIASES
+from pserv.config.shapes import DAEMON, PAIRS, SERVICE, SHORT, Option, Shape
+
+Json = dict[str, Any]
+
+_TEXT: Final[Json] = {"type": ["string", "number", "boolean"]}
+_DURATION: Final = r"^ *([0-9][0-9._]* *(ms|s|m|h|d|w|[a-z]+) *)+$|^ *[0-9.][0-9._eE+-]*$"
+_NAME: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
+
+_WORDS: Final[Json] = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
+_KINDS: Final[dict[str, Json]] = {
+    "text": _TEXT,
+    "program": {"type": "string", "minLength": 1},
+    "path": {"type": "string", "minLength": 1},
+    "bool": {"type": "boolean"},
+    "duration": {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": _DURATION}]},
+    "size": {
+        "anyOf": [
+            {"type": "integer", "minimum": 0},
+            {"type": "string", "pattern": "^ *[0-9._]+ *[KMGTPkmgtp]?i?[Bb]? *$"},
+        ]
+    },
+    "signal": {
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": 64},
+            {"type": "string", "pattern": r"^ *(SIG)?[A-Za-z0-9]+([+-][0-9]+)? *$"},
+        ]
+    },
+    "octal": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^(0o)?[0-7]+$"}]},
+    "words": _WORDS,
+    "command": _WORDS,
+    "arguments": _WORDS,
+    "environment": {
+        "anyOf": [
+            {"type": "object", "additionalProperties": _TEXT},
+            {"type": "array", "items": {"type": "string", "pattern": "="}},
+        ]
+    },
+    "output": {
+        "anyOf": [{"enum": [*OUTPUT_WORDS, None]}, {"type": "string", "pattern": r"[./]"}],
+    },
+    "inactive": {"type": "object"},
+    "any": {},
+}
+
+
+def json_schema() -> Json:
+    """The schema of a configuration file (draft 2020-12), for editors: what it flags is wrong."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Pserv configuration",
+        "description": "pserv.yaml or pserv.toml: the services of one machine and how they are kept alive.",
+        "type": "object",
+        "additionalProperties": False,
+        "patternProperties": {"^x-": {"description": "Not read: a place for anchors and other tools' data."}},
+        "properties": {
+            "name": {
+                "type": "string",
+                "pattern": _NAME,
+                "description": "Name of this daemon; by default its folder's.",
+            },
+            "daemon": {"$ref": "#/$defs/daemon"},
+            "defaults": {"$ref": "#/$defs/service", "description": "Options of all services that do not set them."},
+            "services": {
+                "description": "The services, by name; or a list of them, each with its name.",
+                "anyOf": [
+                    {
+                        "type": "object",
+                        "propertyNames": {"pattern": _NAME},
+                        "additionalProperties": {"$ref": "#/$defs/service"},
+                    },
+                    {
+                        "type": "array",
+                        "items": {"allOf": [{"$ref": "#/$defs/service"}, {"required": ["name"]}]},
+                    },
+                    {"type": "null"},
+                ],
+            },
+        },
+        "$defs": {"service": _struct_schema(SERVICE), "daemon": _struct_schema(DAEMON)},
+    }
+
+
+def _struct_schema(shape: Shape) -> Json:
+    properties = {option.name: _option_schema(option) for option in shape.options.values()}
+    schema: Json = {"type": "object", "additionalProperties": False, "properties": properties}
+    dashed = {f"^{name.replace('_', '-')}$": value for name, value in properties.items() if "_" in name}
+    if dashed:
+        schema["patternProperties"] = dashed
+    if description := _first_sentence(shape):
+        schema["description"] = description
+    return schema
+
+
+def _first_sentence(shape: Shape) -> str:
+    return (shape.cls.__doc__ or "").split(". ")[0].strip().removesuffix(".") + "."
+
+
+def _option_schema(option: Option) -> Json:
+    schema = dict(_shape_schema(option.shape))
+    if option.text:
+        schema["description"] = option.text
+    default = written(option.shape, option.default, defaults=False)
+    if default not in (None, "", [], {}):
+        schema["default"] = default
+    return schema
+
+
+def _shape_schema(shape: Shape) -> Json:
+    schema = _required_schema(shape)
+    if shape.optional and "type" in schema and len(schema) == 1:
+        types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        return {"type": [*types, "null"]}
+    return {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]} if shape.optional else schema
+
+
+def _required_schema(shape: Shape) -> Json:
+    if shape.either:
+        return {"anyOf": [_shape_schema(each) for each in shape.either]}
+    if shape.kind == "struct":
+        return _short_forms(shape)
+    if shape.kind == "policy":
+        words = "|".join(each for each in shape.choices if each != "never")
+        return {
+            "anyOf": [{"enum": [*shape.choices, *POLICY_ALIASES]}, {"type": "string", "pattern": f"^({words}):[0-9]+$"}]
+        }
+    if shape.choices:
+        return {"enum": list(shape.choices)}
+    if shape.kind in ("integer", "number"):
+        limits = {"minimum": shape.low, "maximum": shape.high}
+        return {"type": shape.kind, **{name: limit for name, limit in limits.items() if limit is not None}}
+    if shape.kind == "list":
+        assert shape.item is not None
+        item = _shape_schema(shape.item)
+        return (
+            {"type": "array", "items": item} if shape.item.cls else {"anyOf": [item, {"type": "array", "items": item}]}
+        )
+    return _KINDS[shape.kind]
+
+
+def _short_forms(shape: Shape) -> Json:
+    forms = [_struct_schema(shape)]
+    if short := SHORT.get(shape.cls):
+        forms.append(_shape_schema(shape.options[short].shape))
+    if pair := PAIRS.get(shape.cls):
+        value = _shape_schema(shape.options[pair[1]].shape)
+        forms.append({"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": value})
+    return {"anyOf": forms} if len(forms) > 1 else forms[0]
+
+
+_PAGE: Final = """# Options
+
+<!-- Written by docs/generate.py from src/pserv/model/spec.py: change it there. -->
+
+A configuration is one file, `pserv.yaml` or `pserv.toml`, or several of them. Its keys are `name`, `services`,
+`defaults` (any option of a service, for all that do not set it: maps are merged, everything else is replaced),
+`daemon`, and `x-…`, which is not read and is a place for anchors. In keys `-` and `_` are the same. Relative paths are
+relative to the file they stand in.
+
+A duration is written `500ms`, `10s`, `5m`, `2h`, `1d`, `1h30m`, or as a number of seconds; a size `64KB`, `10MB`,
+`1GiB`, or as a number of bytes (KB and KiB are 1024 bytes); a signal `TERM`, `SIGTERM`, `15` or `RTMIN+1`.
+
+Values have the type of their option, whatever YAML thinks of them: `VERSION: 1.10` stays `1.10`, `umask: 022` is octal,
+`restart: no` is a word. Where a change of an option acts at once on a running service it is marked *live*; any other
+change restarts that service at the next reload.
+"""
+
+
+def options_page() -> str:
+    """docs/options.md."""
+    parts = [_PAGE, _section("A service", SERVICE, "services.NAME"), _section("The daemon", DAEMON, "daemon")]
+    return "\n".join(parts)
+
+
+def _section(title: str, shape: Shape, path: str) -> str:
+    lines = [f"## {title}", "", _first_sentence(shape), ""]
+    lines += ["| option | value | default | | what |", "|---|---|---|---|---|"]
+    structs: list[tuple[str, Shape]] = []
+    for option in shape.options.values():
+        lines.append(_row(option))
+        inner = option.shape.item if option.shape.kind == "list" else option.shape
+        if inner is not None and inner.kind == "struct" and inner.cls not in PAIRS:
+            structs.append((option.name, inner))
+    sections = [_section(f"`{path}.{name}`", inner, f"{path}.{name}") for name, inner in structs]
+    return "\n".join([*lines, "", *sections])
+
+
+def _row(option: Option) -> str:
+    default = written(option.shape, option.default, defaults=False)
+    shown = (
+        "" if default in (None, "", [], {}) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+    )
+    mark = {True: "live", False: "restarts", None: ""}[option.live]
+    cells = (f"`{option.name}`", _value_text(option.shape), shown, mark, option.text)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _value_text(shape: Shape) -> str:
+    if shape.either:
+        return ", or ".join(_value_text(each) for each in shape.either)
+    if shape.choices:
+        return ", ".join(f"`{word}`" for word in shape.choices)
+    if shape.kind == "struct":
+        short = SHORT.get(shape.cls)
+        return f"options below, or only `{short}`" if short else "options below"
+    if shape.kind == "list" and shape.item:
+        item = shape.item
+        return "a list" if item.kind == "struct" else f"a list of: {_value_text(item)}"
+    text = EXPECTED[shape.kind].split(":")[0]
+    if shape.low is not None and shape.high is not None and shape.kind in ("integer", "number"):
+        text += f", {shape.low:g} to {shape.high:g}"
+    return text

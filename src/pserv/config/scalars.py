@@ -1,0 +1,239 @@
+"""One written value to the value an option wants, decided by the option's kind. Structure is `decode`'s.
+
+Each reader takes a scalar and raises Wrong with a message that reads on after the option's name.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Final
+
+from pserv.config import commandline
+from pserv.config.findings import Wrong, short, shown
+from pserv.config.nodes import Scalar
+from pserv.config.shapes import Shape
+from pserv.model import units
+
+TRUE: Final = frozenset(("true", "yes", "on"))
+FALSE: Final = frozenset(("false", "no", "off"))
+_DIGITS: Final = frozenset("0123456789")
+
+POLICY_ALIASES: Final = {"no": "never", "unless-stopped": "always"}
+OUTPUT_WORDS: Final = ("log", "inherit", "null")
+
+EXPECTED: Final = {
+    "text": "a text",
+    "program": "a path, or the name of a program",
+    "path": "a path",
+    "integer": "a whole number",
+    "number": "a number",
+    "bool": "true or false",
+    "duration": f"a duration: {units.DURATION_FORMS}",
+    "size": f"a size: {units.SIZE_FORMS}",
+    "signal": f"a signal: {units.SIGNAL_FORMS}",
+    "octal": f"permission bits in octal: {units.OCTAL_FORMS}",
+    "words": "a word, or a list of words",
+    "list": "a list",
+    "command": "a command: a string or a list of words",
+    "arguments": "a list of words, or a string",
+    "environment": "variables: a mapping, or a list of NAME=value",
+    "output": "a path, log, inherit or null",
+    "struct": "a mapping of options",
+    "map": "a mapping",
+    "inactive": "a mapping",
+}
+
+
+def expected(shape: Shape) -> str:
+    """What a value of this shape looks like, for messages."""
+    if shape.choices:
+        return f"one of {', '.join(shape.choices)}"
+    if shape.either:
+        return ", or ".join(expected(each) for each in shape.either)
+    if shape.kind in ("integer", "number") and shape.low is not None:
+        limits = f"from {shape.low:g} to {shape.high:g}" if shape.high is not None else f"of at least {shape.low:g}"
+        return f"{EXPECTED[shape.kind]} {limits}"
+    return EXPECTED.get(shape.kind, "a value")
+
+
+def text(node: Scalar) -> str:
+    """The text; what no process could be given is refused."""
+    if "\0" in node.text:
+        raise Wrong(f"{shown(node.text)} contains a NUL character", "remove it: no process can be given one")
+    if not node.text.isascii() and any("\ud800" <= char <= "\udfff" for char in node.text):
+        raise Wrong(f"{shown(node.text)} contains half of a surrogate pair", "write the character itself")
+    return node.text
+
+
+def filled(node: Scalar, shape: Shape) -> str:
+    """A text that may not be empty."""
+    value = text(node)
+    if not value.strip():
+        raise Wrong("is an empty text", f"write {expected(shape)}, or remove the line")
+    return value
+
+
+def suggestion(word: str, known: tuple[str, ...]) -> str:
+    """The hint for a misspelt word; "" where nothing is near."""
+    from difflib import get_close_matches
+
+    plain = {each.lower(): each for each in known}
+    near = get_close_matches(word.lower().replace("_", "-")[:60], plain, 1, 0.6) or get_close_matches(
+        word.lower()[:60], plain, 1, 0.6
+    )
+    return f"did you mean '{plain[near[0]]}'?" if near else ""
+
+
+def _plain_text(node: Scalar, shape: Shape) -> str:
+    return text(node)
+
+
+def _program(node: Scalar, shape: Shape) -> str:
+    value = filled(node, shape)
+    return resolved(value, node) if "/" in value else value
+
+
+def resolved(value: str, node: Scalar) -> str:
+    """A path relative to the folder of the file that the node stands in, made absolute."""
+    return os.path.normpath(os.path.join(os.path.dirname(node.file), value))
+
+
+def _path(node: Scalar, shape: Shape) -> str:
+    return resolved(filled(node, shape), node)
+
+
+def _output(node: Scalar, shape: Shape) -> str:
+    value = filled(node, shape)
+    if value in OUTPUT_WORDS:
+        return value
+    if value == "/dev/null":
+        return "null"
+    if "/" not in value and "." not in value:
+        hint = suggestion(value, OUTPUT_WORDS) or f"for a file of that name write ./{value}"
+        raise Wrong(f"{shown(value)} is neither a path nor one of {', '.join(OUTPUT_WORDS)}", hint)
+    return resolved(value, node)
+
+
+def _integer(node: Scalar, shape: Shape) -> int:
+    value = node.text.strip()
+    digits = value[1:] if value[:1] in ("-", "+") else value
+    digits = digits.replace("_", "")
+    if not digits or not _DIGITS.issuperset(digits) or len(digits) > 18:
+        raise Wrong(f"{shown(node.text)} is not a whole number", f"write {expected(shape)}")
+    number = int(digits) * (-1 if value.startswith("-") else 1)
+    _bounded(number, node, shape)
+    return number
+
+
+def _number(node: Scalar, shape: Shape) -> float:
+    try:
+        number = units.parse_number(node.text.strip())
+    except ValueError:
+        raise Wrong(f"{shown(node.text)} is not a number", f"write {expected(shape)}") from None
+    _bounded(number, node, shape)
+    return number
+
+
+def _bounded(number: float, node: Scalar, shape: Shape) -> None:
+    if shape.low is not None and number < shape.low:
+        raise Wrong(f"{shown(node.text)} is less than {shape.low:g}", f"write {expected(shape)}")
+    if shape.high is not None and number > shape.high:
+        raise Wrong(f"{shown(node.text)} is more than {shape.high:g}", f"write {expected(shape)}")
+
+
+def _bool(node: Scalar, shape: Shape) -> bool:
+    word = node.text.lower()
+    if word in TRUE or word in FALSE:
+        return word in TRUE
+    raise Wrong(f"{shown(node.text)} is neither true nor false", "write true or false")
+
+
+def _choice(node: Scalar, shape: Shape) -> str:
+    return _one_of(node.text, shape)
+
+
+def _one_of(value: str, shape: Shape) -> str:
+    if value in shape.choices:
+        return value
+    raise Wrong(f"{shown(value)} is not {expected(shape)}", suggestion(value, shape.choices))
+
+
+class Spread(dict[str, Any]):
+    """The value of one option that also sets others beside it."""
+
+
+def _policy(node: Scalar, shape: Shape) -> str | Spread:
+    """`on-failure:5` is compose's form and sets max_retries too."""
+    word, colon, retries = node.text.partition(":")
+    word = POLICY_ALIASES.get(word, word)
+    if not node.quoted and word.lower() in ("true", "false"):
+        better = "always" if word.lower() == "true" else "never"
+        raise Wrong(f"{shown(word)} is not {expected(shape)}", f"write {better}")
+    policy = _one_of(word, shape)
+    if not colon:
+        return policy
+    if not retries or not _DIGITS.issuperset(retries) or len(retries) > 9:
+        raise Wrong(f"{shown(node.text)} has no number after the colon", f"write {policy}:5 for at most 5 retries")
+    if policy == "never":
+        raise Wrong(f"{shown(node.text)} limits restarts that never come", "write never")
+    return Spread(restart=policy, max_retries=int(retries))
+
+
+def _unit(parse: Callable[[str], float]) -> Callable[[Scalar, Shape], float]:
+    def read(node: Scalar, shape: Shape) -> float:
+        try:
+            return parse(node.text)
+        except ValueError as error:
+            reason = str(error).replace(repr(node.text), shown(node.text), 1)
+            near = suggestion(node.text, tuple(units.signal_names())) if shape.kind == "signal" else ""
+            raise Wrong(reason, near or f"write {expected(shape)}") from None
+
+    return read
+
+
+def command_words(node: Scalar, shape: Shape) -> tuple[str, ...]:
+    """The words of a command written as one string; what would need a shell is a mistake."""
+    line = text(node)
+    try:
+        words = commandline.split(line)
+    except commandline.NeedsShell as error:
+        if shape.kind == "arguments":
+            hint = f"quote it ('{error.what}') if the program shall get it; else write the whole line as shell: \"…\""
+        else:
+            hint = f"write shell: {yaml_quoted(line)}"
+        raise Wrong(f"{shown(line)} has {shown(error.what)} in it, which only a shell understands", hint) from None
+    except ValueError as error:
+        raise Wrong(f"{shown(line)} cannot be split into words: {error}", "close it, or write a list") from None
+    name, equals, value = words[0].partition("=") if words and shape.kind == "command" else ("", "", "")
+    if equals and name.isidentifier():
+        raise Wrong(
+            f"{shown(line)} begins with a variable, which only a shell understands",
+            f"write env: {{{name}: {yaml_quoted(value)}}} and the command without it",
+        )
+    return words
+
+
+def yaml_quoted(value: str) -> str:
+    """A text as it can be typed into YAML and TOML."""
+    if '"' in value and "'" not in value and value.isprintable():
+        return f"'{short(value, 200)}'"
+    escaped = short(value, 200).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+READERS: Final[dict[str, Callable[[Scalar, Shape], Any]]] = {
+    "text": _plain_text,
+    "program": _program,
+    "path": _path,
+    "output": _output,
+    "integer": _integer,
+    "number": _number,
+    "bool": _bool,
+    "choice": _choice,
+    "policy": _policy,
+    "duration": _unit(units.parse_duration),
+    "size": _unit(units.parse_size),
+    "signal": _unit(units.parse_signal),
+    "octal": _unit(units.parse_octal),
+}
