@@ -1,0 +1,226 @@
+"""From a command line to a keeper: load, lock, bind, become it. After that the keeper's loop is all there is."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import sys
+import zlib
+from typing import Any
+
+from pserv import __version__
+from pserv.config import places
+from pserv.keeper.main import Boot
+from pserv.model.errors import InvalidConfig, Mistake, PservError, Refused
+from pserv.system import memory, store
+
+LOCK = "lock"
+
+
+class Start:
+    """How the daemon was asked to start."""
+
+    __slots__ = ("environ", "exit_when", "files", "lease_fd", "names", "ready_fd", "uid")
+
+    def __init__(
+        self,
+        files: list[str],
+        *,
+        lease_fd: int = -1,
+        ready_fd: int = -1,
+        exit_when: str | None = None,
+        names: list[str] | None = None,
+    ) -> None:
+        self.files = files
+        self.lease_fd = lease_fd
+        self.ready_fd = ready_fd
+        self.exit_when = exit_when
+        self.names = names
+        self.environ = dict(os.environ)
+        self.uid = os.geteuid()
+
+
+def daemon(
+    files: list[str],
+    *,
+    lease_fd: int = -1,
+    ready_fd: int = -1,
+    exit_when: str | None = None,
+    start: list[str] | None = None,
+) -> int:
+    """Be a daemon for these files until it ends; its exit code. Errors before it serves go to `ready_fd` or stderr.
+
+    `lease_fd`: at its end of file the daemon ends in order. `ready_fd`: gets one line of JSON, `{"socket": path}` once
+    the API is served, or `{"error", "hint", "exit_code"}`. `start`: the services to start instead of the autostarted.
+    """
+    asked = Start(files, lease_fd=lease_fd, ready_fd=ready_fd, exit_when=exit_when, names=start)
+    try:
+        boot = _prepare(asked)
+    except PservError as error:
+        _told(asked, error)
+        return int(error.exit_code)
+    from pserv.keeper.main import run
+    from pserv.roles import ROLES
+
+    return int(run(boot, ROLES))
+
+
+def _prepare(asked: Start) -> Boot:
+    files = places.find(asked.files, asked.environ, os.getcwd(), asked.uid)
+    identity = places.identity(files[0])
+    state_dir = os.path.join(places.state_folder(asked.environ, asked.uid), identity)
+    path = places.socket(identity, asked.environ, asked.uid)
+    run_dir = os.path.dirname(path)
+    _make_private(run_dir)
+    lock_fd = _lock(os.path.join(run_dir, LOCK), path)
+    document = _document(files, state_dir)
+    if asked.exit_when is not None:
+        document["daemon"] = {**document.get("daemon", {}), "exit_when": asked.exit_when}
+    data = json.dumps(document).encode()
+    listening = _bind(path)
+    _make_private(state_dir)
+    try:
+        store.write(state_dir, data)
+    except OSError as error:
+        print(f"pserv: cannot keep the configuration in {state_dir}: {error.strerror}", file=sys.stderr)  # noqa: T201
+    alias = _alias(run_dir, str(document["name"]), identity)
+    return Boot(
+        version=__version__,
+        name=str(document["name"]),
+        run_dir=run_dir,
+        state_dir=state_dir,
+        cookie=f"{zlib.crc32(os.fsencode(path)):08x}{os.getuid() & 0xFFFF:04x}",
+        lock_fd=lock_fd,
+        sockets=[listening.detach()],
+        paths=[path, *alias],
+        document_fd=memory.holding(data),
+        shutdown_timeout=float(document.get("daemon", {}).get("shutdown_timeout", 90.0)) + 5.0,
+        lease_fd=asked.lease_fd,
+        ready_fd=asked.ready_fd,
+        extra={"files": files, "cwd": os.getcwd(), "start": asked.names, "socket": path},
+    )
+
+
+def _told(asked: Start, error: PservError) -> None:
+    if asked.ready_fd >= 0:
+        answer = {"error": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}
+        os.write(asked.ready_fd, json.dumps(answer).encode() + b"\n")
+        return
+    print(f"pserv: {error.message}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)  # noqa: T201
+
+
+def _make_private(folder: str) -> None:
+    """A folder that only its owner enters, its parents made as usual."""
+    try:
+        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise PservError(f"cannot make the folder {folder}: {error.strerror}") from None
+
+
+def _lock(path: str, socket_path: str) -> int:
+    """Hold the daemon's lock for as long as the process lives (flock(2)). Raises Refused when another one does."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise PservError(f"cannot open the lock {path}: {error.strerror}") from None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
+        os.close(fd)
+        raise Refused(
+            f"cannot start: a daemon (pid {holder or 'unknown'}) already serves this configuration at {socket_path}",
+            "`pserv status` shows it, `pserv reload` applies changes, `pserv down` ends it",
+        ) from None
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
+
+
+def _bind(path: str) -> socket.socket:
+    """Listen at the path; what an earlier daemon left there is removed, what another one serves is not."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    if os.path.lexists(path):
+        if _answers(path):
+            raise Refused(f"cannot listen at {path}: another daemon answers there", "set PSERV_SOCKET to another path")
+        os.unlink(path)
+    before = os.umask(0o177)
+    try:
+        listening.bind(path)
+    except OSError as error:
+        raise PservError(f"cannot listen at {path}: {error.strerror}") from None
+    finally:
+        os.umask(before)
+    listening.listen(128)
+    return listening
+
+
+def _answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True
+
+
+def _alias(run_dir: str, name: str, identity: str) -> list[str]:
+    """A second way to the daemon's folder when the configuration gives it a name of its own; the links made."""
+    folder, base = os.path.split(run_dir)
+    if name == identity or base != identity:
+        return []
+    link = os.path.join(folder, name)
+    if os.path.islink(link):
+        os.unlink(link)
+    try:
+        os.symlink(base, link)
+    except OSError as error:
+        raise PservError(f"cannot name the daemon {name}: {link}: {error.strerror}") from None
+    return [link]
+
+
+def _document(files: list[str], state_dir: str) -> dict[str, Any]:
+    """The accepted document as plain data, by the short-lived loader. Raises InvalidConfig with all mistakes."""
+    answer = _load({"files": files})
+    if "document" in answer:
+        return dict(answer["document"])
+    mistakes = tuple(Mistake(**row) for row in answer["mistakes"])
+    on_invalid = answer.get("on_invalid", "refuse")
+    if on_invalid == "skip-service":
+        again = _load({"files": files, "skip_invalid": True})
+        if "document" in again:
+            return dict(again["document"])
+    if on_invalid == "last-good":
+        kept = store.read(state_dir, store.ACCEPTED)
+        if kept:
+            document: dict[str, Any] = json.loads(kept)
+            document["notes"] = [
+                f"{files[0]} has mistakes, so the last good configuration runs; `pserv check` shows them"
+            ]
+            return document
+    raise InvalidConfig(mistakes)
+
+
+def _load(request: dict[str, Any]) -> dict[str, Any]:
+    """One run of the loader: YAML is never imported into the process that stays."""
+    ask = memory.holding(json.dumps(request).encode())
+    os.lseek(ask, 0, os.SEEK_SET)
+    read_end, write_end = os.pipe()
+    argv = [sys.executable, "-P", "-m", "pserv.config.loader"]
+    actions = [(os.POSIX_SPAWN_DUP2, ask, 0), (os.POSIX_SPAWN_DUP2, write_end, 1)]
+    pid = os.posix_spawn(sys.executable, argv, os.environ, file_actions=actions)
+    os.close(write_end)
+    os.close(ask)
+    chunks = []
+    while chunk := os.read(read_end, 1 << 20):
+        chunks.append(chunk)
+    os.close(read_end)
+    _, status = os.waitpid(pid, 0)
+    try:
+        answer: dict[str, Any] = json.loads(b"".join(chunks))
+    except ValueError:
+        raise PservError(f"cannot load the configuration: the loader ended with status {status}") from None
+    return answer

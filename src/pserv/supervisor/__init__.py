@@ -1,0 +1,1 @@
+"""The loop: event -> rules -> effects -> tell."""

@@ -1,0 +1,62 @@
+"""What is told of the daemon itself: versions, pids, and all that is not as it should be. Changes nothing."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from pserv import __version__
+from pserv.model.status import DaemonStatus
+
+if TYPE_CHECKING:
+    from pserv.supervisor.main import Session
+
+
+def daemon_status(session: Session) -> DaemonStatus:
+    """A look at the session, and one stat for each file of the configuration."""
+    supervisor, boot = session.supervisor, session.boot
+    return DaemonStatus(
+        version=__version__,
+        name=supervisor.document.name,
+        keeper_pid=boot.keeper_pid,
+        supervisor_pid=os.getpid(),
+        logger_pid=session.logger_pid or None,
+        config=tuple(file.path for file in supervisor.document.files),
+        uptime=session.clock.now() - boot.started,
+        supervisor_restarts=session.orders.note.restarts,
+        safe=session.orders.safe,
+        ending=bool(session.orders.note.ending),
+        trouble=tuple(_trouble(session)),
+        last_traceback=session.last_bug or (session.deaths[-1].get("traceback", "") if session.deaths else ""),
+    )
+
+
+def _trouble(session: Session) -> list[str]:
+    told = []
+    if session.orders.safe:
+        told.append(
+            "safe mode: the supervisor died again and again; it serves status, logs and stop, and starts nothing"
+        )
+    if session.orders.note.ending:
+        told.append(f"the daemon is ending: {session.orders.note.ending}")
+    for file in session.supervisor.document.files:
+        changed = _changed(file.path, file.mtime_ns)
+        if changed:
+            told.append(f"{file.path} {changed}, not loaded: `pserv reload` applies it")
+    if session.unowned:
+        told.append("processes of no known run: " + ", ".join(session.unowned))
+    if session.last_bug:
+        told.append(f"a bug was met: {session.last_bug.splitlines()[0]}")
+    told += [str(text) for text in session.capabilities.get("missing", ())]
+    return told
+
+
+def _changed(path: str, mtime_ns: int) -> str:
+    try:
+        now = os.stat(path).st_mtime_ns
+    except OSError as error:
+        return f"cannot be read any more ({error.strerror})"
+    if now == mtime_ns:
+        return ""
+    return "changed at " + time.strftime("%H:%M:%S", time.localtime(now / 1e9))

@@ -1,0 +1,256 @@
+"""One supervisor from its start or resume to its end: the table and the clock. What it decides is in `supervisor`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import socket
+import time
+import traceback
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from pserv import __version__
+from pserv.keeper.protocol import PROTOCOL, Channel, Message
+from pserv.model import spec
+from pserv.model.spec import Document
+from pserv.model.states import Goal, Life, Phase
+from pserv.supervisor import record
+from pserv.supervisor.answers import Answers
+from pserv.supervisor.errands import Errands
+from pserv.supervisor.orders import DAEMON, Orders
+from pserv.supervisor.reloading import Reloading
+from pserv.supervisor.reports import Reports
+from pserv.supervisor.supervisor import Supervisor
+from pserv.system import launches
+from pserv.system.processes import Descriptors, Keeper
+
+Serve = Callable[["Session", list[socket.socket]], Awaitable[object]]
+"""Begins to answer the API on listening sockets; passed in, since the API stands above the supervisor."""
+
+
+class SystemClock:
+    """The real time and the real chance."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def wall(self) -> float:
+        return time.time()
+
+    def chance(self) -> float:
+        return random.random()
+
+
+class Boot(msgspec.Struct, frozen=True):
+    """What the daemon was started with, as the table tells it. `start`: named instead of the autostarted."""
+
+    name: str
+    run_dir: str
+    state_dir: str
+    cookie: str
+    keeper_pid: int
+    started: float
+    leftovers: int = 0
+    files: tuple[str, ...] = ()
+    cwd: str = "/"
+    socket: str = ""
+    start: tuple[str, ...] | None = None
+
+
+class Session:
+    """One life of a supervisor process."""
+
+    def __init__(self, channel: Channel, serve: Serve) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.clock = SystemClock()
+        self.keeper = Keeper(channel, self.loop, self._message, self._lost)
+        self.ended: asyncio.Future[int] = self.loop.create_future()
+        self.deaths: list[Message] = []
+        self.capabilities: Message = {}
+        self.unowned: tuple[str, ...] = ()
+        self.log_states: dict[str, str] = {}
+        self.last_bug = ""
+        self.keeper_version = ""
+        self.logger_pid = 0
+        self._serve = serve
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_at = 0.0
+        self._paused = False
+        self._pids: dict[str, tuple[int, int]] = {}
+
+    # -- beginning ----------------------------------------------------------------------------------------------
+
+    def _resume(self, table: Message, fds: Descriptors) -> None:
+        """Become the supervisor of what the table shows: the one path for a start and for a resume."""
+        self.boot = msgspec.convert(table["boot"], Boot, strict=False)
+        self.deaths = table.get("deaths", [])
+        self.capabilities = table.get("capabilities", {})
+        self.keeper_version = table.get("version", "")
+        self.logger_pid = table.get("logger_pid", 0)
+        held = bool(table.get("document")) + bool(table.get("lock"))
+        sockets = [socket.socket(fileno=fd) for fd in fds[: len(fds) - held]]
+        safe = bool(table.get("safe"))
+        document = self._document(fds[len(fds) - held :], safe)
+        places = launches.places(document, self.boot.state_dir, container=self.boot.keeper_pid == 1)
+        self.supervisor = Supervisor(
+            document, places, self.keeper, self.clock, on_bug=self.bug, on_deadlines=self._set_alarm
+        )
+        self.supervisor.last_run = int(table.get("last_run", 0))
+        self.answers = Answers(self.supervisor, self.clock, self.boot.cookie)
+        self.errands = Errands(self.keeper, self.next_run)
+        self.reloading = Reloading(self)
+        self.reports = Reports(self)
+        note = self._adopt(table, safe)
+        self.orders = Orders(self.supervisor, note, safe=safe)
+        self.orders.declare(document)
+        resumed = bool(self.deaths) or bool(table["records"])
+        for report in table["reports"]:
+            self.reports.take(report)
+        if resumed:
+            self.supervisor.tell("", "supervisor", self._resumed_why())
+            self.orders.count_deaths([float(death["at"]) for death in self.deaths])
+            self.orders.align("resumed supervisor")
+            self.orders.resume()
+        else:
+            self.orders.align("daemon start", start=self.boot.start)
+        self._set_alarm()
+        self.loop.create_task(self._begin(sockets))
+
+    async def _begin(self, sockets: list[socket.socket]) -> None:
+        try:
+            await self._serve(self, sockets)
+        except Exception as error:
+            self.bug("serving the API", error)
+            self._end(1)
+            return
+        self.keeper.send({"op": "ready", "text": json.dumps({"socket": self.boot.socket})})
+
+    def _document(self, fds: Descriptors, safe: bool) -> Document:
+        """The accepted configuration; in safe mode an unreadable one is no reason to die."""
+        try:
+            size = os.fstat(fds[0]).st_size
+            return spec.decode(os.pread(fds[0], size, 0))
+        except (msgspec.MsgspecError, OSError, IndexError) as error:
+            if not safe:
+                raise
+            self.bug("reading the accepted configuration", error)
+            return Document(name=self.boot.name, root="/")
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def _adopt(self, table: Message, safe: bool) -> record.DaemonNote:
+        note = record.DaemonNote()
+        for row in table["records"]:
+            key = str(row["key"])
+            if key == DAEMON:
+                note = record.decode_daemon(row["note"])
+            elif not key.startswith("@"):
+                self.supervisor.adopt(key, self._note(key, row, safe))
+            else:
+                self.errands.abandon(key, row)
+        return note
+
+    def _note(self, key: str, row: Message, safe: bool) -> record.Note:
+        """The note of a service; one that cannot be read is told, and what runs is taken as it is."""
+        try:
+            return record.decode(row["note"])
+        except msgspec.MsgspecError as error:
+            if not safe:
+                raise
+            self.bug(f"reading the note of {key}", error)
+        now = self.clock.now()
+        alive = row.get("run")
+        if not alive:
+            return record.Note(Life(since=now))
+        run, pid = int(alive["run"]), int(alive["pid"])
+        life = Life(Phase.RUNNING, Goal.UP, "found running", now, run, pid, started=now, ready_at=now)
+        return record.Note(life)
+
+    def _resumed_why(self) -> str:
+        if not self.deaths:
+            return "a new supervisor took over"
+        return f"a new supervisor took over: the last one died ({self.deaths[-1].get('text', 'unknown')})"
+
+    def next_run(self) -> int:
+        """The id of the next run; ids are never used twice."""
+        self.supervisor.last_run += 1
+        return self.supervisor.last_run
+
+    # -- what comes from the keeper -----------------------------------------------------------------------------
+
+    def _message(self, message: Message, fds: Descriptors) -> None:
+        match message["op"]:
+            case "table":
+                self._resume(message, fds)
+            case "report":
+                self.reports.take(message)
+            case "yield":
+                self._paused = True
+                if self._alarm is not None:
+                    self._alarm.cancel()
+            case "resume":
+                self._paused = False
+                self._set_alarm()
+
+    def _lost(self) -> None:
+        """The keeper died: nobody waits for the services any more, so nothing is left running."""
+        from pserv.supervisor import orphaned
+
+        self.log("the keeper died: ending all services")
+        orphaned.end_all({life.pid for life in self.supervisor.lives.values() if life.pid}, self.boot.cookie)
+        self._end(1)
+
+    # -- time and the end ---------------------------------------------------------------------------------------
+
+    def _set_alarm(self) -> None:
+        due = self.supervisor.next_deadline()
+        if self._alarm is not None:
+            if due == self._alarm_at and not self._alarm.cancelled():
+                return
+            self._alarm.cancel()
+            self._alarm = None
+        if due is not None and not self._paused:
+            self._alarm_at = due
+            self._alarm = self.loop.call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self.supervisor.tick()
+        self._set_alarm()
+
+    def _end(self, code: int) -> None:
+        if not self.ended.done():
+            self.ended.set_result(code)
+
+    def bug(self, where: str, error: Exception) -> None:
+        """Log a bug with its traceback, and go on."""
+        text = "".join(traceback.format_exception(error))
+        self.last_bug = f"{where}:\n{text}"
+        self.log(f"bug: {where}: {text}")
+
+    def log(self, text: str) -> None:
+        """A line in the daemon's own log (its standard error)."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+        try:
+            os.write(2, f"{stamp} pserv[{os.getpid()}] {text.rstrip()}\n".encode())
+        except OSError:
+            return
+
+
+async def _live(channel: Channel, serve: Serve) -> int:
+    session = Session(channel, serve)
+    session.keeper.open()
+    return await session.ended
+
+
+def supervise(channel_socket: socket.socket, serve: Serve) -> int:
+    """Be the supervisor on this channel until the keeper ends it; the exit code."""
+    return asyncio.run(_live(Channel(channel_socket), serve))
+
+
+VERSIONS = {"pserv": __version__, "protocol": PROTOCOL}

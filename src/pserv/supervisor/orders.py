@@ -1,0 +1,195 @@
+"""What is wanted, in order: declared services, an operator's start and stop, the daemon's end. Posts events only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from pserv.model.errors import Refused
+from pserv.model.events import Configured, DependenciesChanged, Hurry, Restart, Start, Stop
+from pserv.model.spec import Document, ServiceSpec
+from pserv.model.states import AT_REST, Goal, Life, Phase
+from pserv.rules import dependencies, ending
+from pserv.supervisor import record
+from pserv.supervisor.record import DaemonNote
+from pserv.supervisor.supervisor import Supervisor
+
+DAEMON = "@daemon"
+"""The key of the daemon's own note."""
+
+
+class Orders:
+    """Posts what follows from wishes; `note` is what of them must outlive this process."""
+
+    def __init__(self, supervisor: Supervisor, note: DaemonNote, *, safe: bool) -> None:
+        """`safe`: nothing new is run."""
+        self.note = note
+        self.safe = safe
+        self._supervisor = supervisor
+        self._needed_by: dict[str, list[str]] = {}
+        self._stops: dict[str, str] = {}
+        self._leaving: set[str] = set()
+        self._fresh: list[str] = []
+        self._finished = False
+        supervisor.follower = self
+
+    # What is declared
+
+    def declare(self, document: Document) -> None:
+        """From now on this is what is wanted; nothing is done about it before `align`."""
+        supervisor = self._supervisor
+        supervisor.document = document
+        returned = self._leaving & document.services.keys()
+        self._leaving = {name for name in supervisor.lives if name not in document.services}
+        gone = {name: supervisor.specs.get(name) or ServiceSpec(exec=name) for name in self._leaving}
+        supervisor.specs = {**gone, **document.services}
+        self._needed_by = dependencies.needed_by(supervisor.specs)
+        self._fresh = [name for name in document.services if name not in supervisor.lives or name in returned]
+        for name in self._fresh:
+            if name not in returned:
+                supervisor.admit(name)
+
+    def align(self, by: str, *, start: Iterable[str] | None = None) -> None:
+        """Compare what is declared with what is, and post what follows: for a start, a reload and a resume alike.
+
+        A service that was not known is started if it is `autostart` (or one of `start`, where that is given); one
+        that runs from another launch than it is declared with is restarted; one no longer declared is stopped.
+        """
+        supervisor = self._supervisor
+        if self.safe or self.note.ending:
+            return
+        wanted = [name for name in self._fresh if supervisor.specs[name].autostart]
+        self.start(wanted if start is None else start, by)
+        for name in supervisor.specs.keys() - set(self._fresh):
+            supervisor.post(name, Configured())
+        stale = [name for name, life in supervisor.lives.items() if life.goal is Goal.UP and supervisor.stale(name)]
+        self.restart([name for name in stale if name not in self._leaving], by)
+        self.stop(self._leaving, by)
+
+    def resume(self) -> None:
+        """Go on with an order to end, or with stops in order, that an earlier supervisor had begun."""
+        if self.note.ending:
+            self.stop(list(self._supervisor.lives), self.note.ending)
+            return
+        for name, by in self.note.stops.items():
+            if name in self._supervisor.lives and self._supervisor.lives[name].goal is Goal.UP:
+                self._stops[name] = by
+        self._release(list(self._stops))
+
+    # What operators ask
+
+    def start(self, names: Iterable[str], by: str = "operator") -> None:
+        """Start services and all that they need, what is needed first."""
+        named = set(names)
+        if not named:
+            return
+        self._may_run("start")
+        self._forget_stops(named)
+        for name in dependencies.needs(named, self._supervisor.specs):
+            life = self._supervisor.lives[name]
+            if name in named or life.goal is Goal.DOWN or life.phase is Phase.FAILED:
+                self._supervisor.post(name, Start(by))
+
+    def stop(self, names: Iterable[str], by: str = "operator") -> None:
+        """Stop services, those that depend on others first."""
+        self._stops.update(dict.fromkeys(names, by))
+        self._release(list(self._stops))
+        if self._stops and not self.note.ending:
+            self._keep(stops=dict(self._stops))
+        self.quiet()
+
+    def restart(self, names: Iterable[str], by: str = "operator") -> None:
+        named = list(names)
+        if not named:
+            return
+        self._may_run("restart")
+        self._forget_stops(named)
+        for name in named:
+            self._supervisor.post(name, Restart(by))
+
+    def shutdown(self, why: str, code: int = 0) -> None:
+        """Stop everything in order, then end the daemon with this exit code. The first order counts."""
+        if self.note.ending:
+            return
+        self._keep(ending=why, exit_code=code)
+        self._supervisor.tell("", "daemon", f"ending: {why}")
+        self.stop(list(self._supervisor.lives), why)
+
+    def hurry(self) -> None:
+        """A second order to end: nothing is waited for any more."""
+        stops, self._stops = self._stops, {}
+        for name, by in stops.items():
+            self._supervisor.post(name, Stop(by))
+        for name, life in list(self._supervisor.lives.items()):
+            if life.phase not in AT_REST:
+                self._supervisor.post(name, Hurry())
+
+    def count_deaths(self, times: Iterable[float]) -> None:
+        """Earlier supervisors died at these times (monotonic); those not counted yet are."""
+        new = [at for at in times if at > self.note.last_death]
+        if new:
+            self._keep(restarts=self.note.restarts + len(new), last_death=max(new))
+
+    def _may_run(self, verb: str) -> None:
+        if self.note.ending:
+            raise Refused(f"cannot {verb} services: the daemon is ending ({self.note.ending})")
+        if self.safe:
+            raise Refused(
+                f"cannot {verb} services: the daemon is in safe mode after repeated crashes",
+                "see the traceback in `pserv status`; then `pserv upgrade`, or `pserv down` and `pserv up`",
+            )
+
+    # What follows from changes (supervisor.Follower)
+
+    def changed(self, name: str, old: Life, new: Life, *, failed: bool) -> None:
+        """Wake who waits for it, release who had to stop after it, end the daemon if that is what it meant."""
+        if old.phase is new.phase and old.goal is new.goal:
+            return
+        supervisor = self._supervisor
+        for dependent in self._needed_by.get(name, ()):
+            if dependent in supervisor.lives and supervisor.lives[dependent].phase is Phase.WAITING:
+                supervisor.post(dependent, DependenciesChanged())
+        if self._stops and new.phase in AT_REST:
+            self._release([need for need in supervisor.specs[name].depends_on if need in self._stops])
+        exit_when = self._exit_when()
+        verdict = ending.after_change(name, exit_when, supervisor.specs, supervisor.lives, failed=failed)
+        if verdict is not None:
+            self.shutdown(verdict.why, verdict.code)
+
+    def quiet(self) -> None:
+        """Drop what has left; finish when everything is at rest and the end was ordered."""
+        supervisor = self._supervisor
+        for name in [name for name in self._leaving if supervisor.lives[name].phase in AT_REST]:
+            self._leaving.discard(name)
+            supervisor.drop(name, "no longer declared")
+        if self.note.ending and not self._finished and all(life.phase in AT_REST for life in supervisor.lives.values()):
+            self._finished = True
+            supervisor.tell("", "daemon", "ended: nothing runs any more")
+            supervisor.keeper.finish(self.note.exit_code)
+
+    def _exit_when(self) -> ending.ExitWhen:
+        declared = self._supervisor.document.daemon.exit_when
+        return "container" if declared is None and self._supervisor.places.container else declared
+
+    def _release(self, candidates: Iterable[str]) -> None:
+        """Stop those that were asked to stop and have no dependent left that still has to stop before them."""
+        lives = self._supervisor.lives
+        free = [name for name in candidates if dependencies.may_stop(name, self._needed_by, lives, self._stops)]
+        stops = [(name, self._stops.pop(name)) for name in free]
+        if free and not self._stops and self.note.stops:
+            self._keep(stops={})
+        for name, by in stops:
+            self._supervisor.post(name, Stop(by))
+
+    def _forget_stops(self, names: Iterable[str]) -> None:
+        """An operator wants up again what still waited to be stopped."""
+        stopping = [name for name in names if self._stops.pop(name, None)]
+        if stopping:
+            self._keep(stops=dict(self._stops))
+
+    def _keep(self, **changes: object) -> None:
+        note = msgspec.structs.replace(self.note, **changes)
+        if note != self.note:
+            self.note = note
+            self._supervisor.keeper.do(DAEMON, record.encode(note))

@@ -1,0 +1,56 @@
+"""What the supervisor keeps of a service beside its spec and its life, and the note that carries it past a death."""
+
+from __future__ import annotations
+
+import msgspec
+
+from pserv.model.states import Crash, Life
+
+
+class Note(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the keeper stores of one service: enough for a new supervisor to go on where the old one died."""
+
+    life: Life
+    crash: Crash | None = None
+    launched: int = 0
+
+
+class Record:
+    """The rest of a service's memory: last crash, fingerprint of what runs, trouble with its logs."""
+
+    __slots__ = ("crash", "launched", "log_trouble", "printed")
+
+    def __init__(self) -> None:
+        self.crash: Crash | None = None
+        self.launched = 0
+        """Fingerprint of the launch that the current run was made from (`system.launches.fingerprint`)."""
+        self.log_trouble = ""
+        self.printed: tuple[str, ...] = ()
+        """The last lines of the last run that ended."""
+
+
+class DaemonNote(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the keeper stores of the daemon itself."""
+
+    ending: str = ""
+    """Why the daemon is ending; empty while it is not."""
+    exit_code: int = 0
+    stops: dict[str, str] = {}
+    """Stops that wait for a dependent to stop first: service to who asked."""
+    restarts: int = 0
+    """How often a supervisor died and was replaced."""
+    last_death: float = 0.0
+    """When the last of them died, on the monotonic clock."""
+
+
+def encode(note: Note | DaemonNote) -> str:
+    return msgspec.json.encode(note).decode()
+
+
+def decode(text: str) -> Note:
+    """Raises msgspec.DecodeError or ValidationError on what is no note of this version."""
+    return msgspec.json.decode(text, type=Note)
+
+
+def decode_daemon(text: str) -> DaemonNote:
+    return msgspec.json.decode(text, type=DaemonNote)

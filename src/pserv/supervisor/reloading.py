@@ -1,0 +1,134 @@
+"""From files to what runs: load, compare, tell the plan, apply. What differs is decided in `rules.reload`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pserv import __version__
+from pserv.model import spec
+from pserv.model.errors import InvalidConfig, Mistake, PservError, Refused
+from pserv.model.spec import Document
+from pserv.model.status import ReloadStep
+from pserv.rules import reload
+from pserv.system import launches, memory, store
+
+if TYPE_CHECKING:
+    from pserv.supervisor.main import Session
+
+LOAD_TIMEOUT = 60.0
+"""Seconds that reading the files may take (a dead network mount)."""
+
+
+class Reloading:
+    """Brings a changed configuration in; one at a time."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._lock = asyncio.Lock()
+
+    async def plan(self, *, previous: bool) -> tuple[Document, tuple[ReloadStep, ...]]:
+        """The configuration that would be applied, and what it would do. Raises InvalidConfig with all mistakes."""
+        document = await (self._previous() if previous else self._load())
+        return document, tuple(reload.diff(self._session.supervisor.document, document))
+
+    async def apply(self, document: Document, by: str) -> None:
+        """Make it the accepted configuration and start what follows from it. Raises Refused while the daemon ends."""
+        session = self._session
+        if session.orders.note.ending:
+            raise Refused(f"cannot reload: the daemon is ending ({session.orders.note.ending})")
+        async with self._lock:
+            data = spec.encode(document)
+            fd = memory.holding(data)
+            try:
+                session.keeper.send({"op": "configure", "shutdown_timeout": document.daemon.shutdown_timeout}, (fd,))
+            finally:
+                os.close(fd)
+            supervisor = session.supervisor
+            supervisor.places = launches.places(
+                document, session.boot.state_dir, container=session.boot.keeper_pid == 1
+            )
+            session.orders.declare(document)
+            supervisor.tell("", "reload", f"configuration applied ({by})")
+            session.orders.align(by)
+            await self._keep(data)
+
+    async def by_signal(self) -> None:
+        """SIGHUP: as `pserv reload`, with the mistakes in events and log."""
+        try:
+            document, _ = await self.plan(previous=False)
+            await self.apply(document, "reload by SIGHUP")
+        except PservError as error:
+            self._session.log(f"{error.message}; the running configuration stays")
+            self._session.supervisor.tell("", "reload", f"refused: {error.message}")
+        except Exception as error:
+            self._session.bug("reload by SIGHUP", error)
+
+    async def _load(self) -> Document:
+        session = self._session
+        files = list(session.boot.files)
+        launch = {
+            "argv": [sys.executable, "-P", "-m", "pserv.config.loader"],
+            "env": {},
+            "inherit": True,
+            "cwd": session.boot.cwd,
+            "stdin": "passed",
+            "stdout": {"kind": "passed"},
+            "stderr": {"kind": "passed"},
+        }
+        request = json.dumps({"files": files}).encode()
+        output, ended = await session.errands.collect("loader", launch, request, LOAD_TIMEOUT)
+        return _accepted(output, ended)
+
+    async def _previous(self) -> Document:
+        data = await self._exchange({"folder": self._session.boot.state_dir, "read": store.PREVIOUS}, b"")
+        if not data:
+            raise Refused("cannot go back: there was no configuration before this one")
+        try:
+            return spec.decode(data)
+        except msgspec.MsgspecError as error:
+            raise Refused(f"cannot go back: the previous configuration is of another version ({error})") from None
+
+    async def _keep(self, data: bytes) -> None:
+        try:
+            answer = await self._exchange({"folder": self._session.boot.state_dir}, data)
+        except (PservError, OSError, TimeoutError) as error:
+            answer = f"cannot keep the configuration: {error}".encode()
+        if answer:
+            self._session.log(answer.decode())
+            self._session.supervisor.tell("", "reload", answer.decode())
+
+    async def _exchange(self, asked: dict[str, str], data: bytes) -> bytes:
+        _, fds = await self._session.keeper.request({"op": "fork", "role": "store", "argument": json.dumps(asked)})
+        async with asyncio.timeout(LOAD_TIMEOUT):
+            reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=fds[0]))
+            writer.write(data)
+            writer.write_eof()
+            try:
+                return await reader.read()
+            finally:
+                writer.close()
+
+
+def _accepted(output: bytes, ended: dict[str, object]) -> Document:
+    try:
+        answer = json.loads(output)
+    except ValueError:
+        how = ended.get("code") if ended.get("code") is not None else ended.get("detail") or ended.get("signal")
+        raise PservError(
+            f"cannot load the configuration: the loader gave no answer (it ended with {how})",
+            "`pserv check` shows what it would say",
+        ) from None
+    if answer.get("mistakes"):
+        raise InvalidConfig(msgspec.convert(tuple(answer["mistakes"]), tuple[Mistake, ...]))
+    if answer.get("pserv") != __version__:
+        raise Refused(
+            f"cannot reload: pserv {answer.get('pserv')} is installed, the daemon runs {__version__}", "pserv upgrade"
+        )
+    return msgspec.convert(answer["document"], Document)

@@ -1,0 +1,98 @@
+"""The keeper's reports, each turned into an event of a service or a fact about the daemon. Decides nothing."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from pserv.keeper.protocol import Message
+from pserv.model.errors import Refused
+from pserv.model.events import Exited, Gone, Spawned, SpawnFailed
+from pserv.supervisor.orders import DAEMON
+
+if TYPE_CHECKING:
+    from pserv.supervisor.main import Session
+
+
+class Reports:
+    """Takes them for one session, and acknowledges each with what came of it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def take(self, report: Message) -> None:
+        """One fact from the keeper; a bug in handling it is told and does not stop the others."""
+        key, ack = str(report["key"]), (int(report["id"]),)
+        try:
+            if report["kind"] in ("order", "logger", "unowned", "upgrade", "refused"):
+                self._daemon_report(report)
+                self._session.keeper.do(key or DAEMON, ack=ack)
+            elif key.startswith("@"):
+                self._session.errands.report(report)
+            else:
+                self._service_report(key, report, ack)
+        except Exception as error:
+            self._session.bug(f"{report['kind']} of {key or 'the daemon'}", error)
+            self._session.keeper.do(key or DAEMON, ack=ack)
+
+    def _service_report(self, name: str, report: Message, ack: tuple[int, ...]) -> None:
+        run = int(report["run"])
+        match report["kind"]:
+            case "spawned":
+                self._session.supervisor.post(name, Spawned(run, int(report["pid"])), ack)
+            case "spawn-failed":
+                number = int(report["errno"])
+                text = os.strerror(number) if number else ""
+                event = SpawnFailed(run, report["step"], number, report.get("detail", ""), text, report.get("at"))
+                self._session.supervisor.post(name, event, ack, report)
+            case "exited":
+                ended = Exited(
+                    run,
+                    report.get("code"),
+                    report.get("signal"),
+                    report.get("core", False),
+                    report.get("oom", False),
+                    report.get("gone", True),
+                    report.get("at"),
+                )
+                self._session.supervisor.post(name, ended, ack, report)
+            case "gone":
+                self._session.supervisor.post(name, Gone(run, tuple(report.get("survivors", ()))), ack)
+            case kind:
+                raise ValueError(f"unknown report {kind!r}")
+
+    def _daemon_report(self, report: Message) -> None:
+        match report["kind"], report.get("what"):
+            case "order", "end":
+                if report.get("count", 1) > 1 or self._session.orders.note.ending:
+                    self._session.orders.shutdown("ordered twice")
+                    self._session.orders.hurry()
+                else:
+                    self._session.orders.shutdown(str(report.get("text") or "ordered to end"))
+            case "order", "reload":
+                self._session.loop.create_task(self._session.reloading.by_signal())
+            case "logger", what:
+                self._log_report(report, str(what))
+            case "unowned", _:
+                self._session.unowned = tuple(report.get("processes", ()))
+                told = "processes of no known run: " + ", ".join(self._session.unowned)
+                self._session.supervisor.tell("", "strays", told)
+            case "refused", _:
+                self._session.bug("the keeper refused a command", Refused(str(report.get("error"))))
+            case "upgrade", _:
+                self._session.supervisor.tell("", "upgrade", str(report.get("text")))
+
+    def _log_report(self, report: Message, what: str) -> None:
+        key, path, text = str(report["key"]), str(report.get("path", "")), str(report.get("text", ""))
+        said = {
+            "died": f"the logger died ({text}); a new one goes on",
+            "stuck": f"log {path} is stuck: {text or 'a write does not return'}",
+            "error": f"cannot write log {path}: {text}",
+            "flowing": f"log {path} is written again",
+            "restored": f"log {path} is written again",
+        }.get(what, f"logger: {what} {text}")
+        if report.get("pid"):
+            self._session.logger_pid = int(report["pid"])
+        if key in self._session.supervisor.records:
+            self._session.supervisor.records[key].log_trouble = said if what in ("stuck", "error") else ""
+        self._session.supervisor.tell(key if key in self._session.supervisor.records else "", "log", said)

@@ -1,0 +1,39 @@
+"""The exact exec of a service, for people: `pserv show`. Values that look secret are masked; nothing is started."""
+
+from __future__ import annotations
+
+from pserv.model.spec import ServiceSpec
+from pserv.model.status import Launch
+from pserv.rules.secrecy import masked
+from pserv.system import launches
+from pserv.system.launches import Places
+
+
+def show(name: str, spec: ServiceSpec, at: Places) -> Launch:
+    """What the service would be started with now."""
+    out = launches.outputs(name, spec, at)
+    inherit = launches.inherited(spec)
+    told = ("all" if inherit else "nothing") if isinstance(inherit, bool) else " ".join(inherit)
+    steps = ["new session and process group"]
+    steps += [f"umask {spec.umask:04o}"] * (spec.umask is not None)
+    steps += [f"nice {spec.nice}"] * (spec.nice is not None)
+    steps += [f"oom_score_adj {spec.oom_score_adj}"] * (spec.oom_score_adj is not None)
+    if spec.user is not None or spec.group is not None:
+        steps.append(f"user {spec.user or 'as the daemon'}, group {spec.group or 'of the user'}")
+    steps += [f"chdir {spec.cwd or at.root}", f"exec {spec.argv[0]}"]
+    return Launch(
+        argv=spec.argv,
+        env={key: masked(key, value) for key, value in spec.env.items()},
+        inherits=told,
+        cwd=spec.cwd or at.root,
+        user=spec.user or "",
+        group=spec.group or "",
+        groups=spec.supplementary_groups or (),
+        umask="" if spec.umask is None else f"{spec.umask:04o}",
+        nice=spec.nice,
+        oom_score_adj=spec.oom_score_adj,
+        stdout=launches.place(out["stdout"]),
+        stderr=launches.place(out["stderr"]),
+        tty=spec.tty,
+        steps=tuple(steps),
+    )

@@ -1,0 +1,247 @@
+"""The loop's one path: event -> rules -> effects -> tell. Clock and keeper are passed in; wishes are in `orders`."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from pserv.keeper.protocol import Message
+from pserv.model.errors import Refused
+from pserv.model.events import (
+    Change,
+    DeadlinePassed,
+    Effect,
+    Event,
+    Exited,
+    Failed,
+    Kill,
+    Signal,
+    Situation,
+    Spawn,
+)
+from pserv.model.spec import Document, ServiceSpec
+from pserv.model.states import AT_REST, Crash, Life, Phase
+from pserv.rules import dependencies, machine
+from pserv.supervisor import record
+from pserv.supervisor.bus import Bus
+from pserv.supervisor.history import History
+from pserv.supervisor.record import Note, Record
+from pserv.system import launches
+from pserv.system.launches import Places
+
+WITHOUT_A_RUN = AT_REST | {Phase.WAITING, Phase.BACKOFF}
+
+
+class Commands(Protocol):
+    """What is asked of the keeper (`system.processes.Keeper`, or a pretend one)."""
+
+    def do(
+        self, key: str, note: str | None = None, ack: tuple[int, ...] = (), commands: tuple[Message, ...] = ()
+    ) -> None: ...
+
+    def finish(self, code: int) -> None: ...
+
+
+class Clock(Protocol):
+    """Time as it is passed in: `now` monotonic, `wall` since the epoch, both in seconds; `chance` in [0, 1)."""
+
+    def now(self) -> float: ...
+
+    def wall(self) -> float: ...
+
+    def chance(self) -> float: ...
+
+
+class Follower(Protocol):
+    """Who acts on what a decision brought about, within the same `post`."""
+
+    def changed(self, name: str, old: Life, new: Life, *, failed: bool) -> None:
+        """A service's life changed; `failed`: its run ended as a failure."""
+
+    def quiet(self) -> None:
+        """All that was posted is handled."""
+
+
+class Supervisor:
+    """Owns the life of every service. What happens comes in by `post`, what is done goes out by `keeper`."""
+
+    def __init__(
+        self,
+        document: Document,
+        places: Places,
+        keeper: Commands,
+        clock: Clock,
+        *,
+        on_bug: Callable[[str, Exception], None],
+        on_deadlines: Callable[[], None],
+    ) -> None:
+        """`on_bug` hears of exceptions in handling one service, `on_deadlines` when `next_deadline` may have moved."""
+        self.document = document
+        self.places = places
+        self.specs: dict[str, ServiceSpec] = {}
+        self.lives: dict[str, Life] = {}
+        self.records: dict[str, Record] = {}
+        self.bus = Bus()
+        self.history = History()
+        self.last_run = 0
+        self.bus.call(self.history.add)
+        self.follower: Follower | None = None
+        self.keeper = keeper
+        self.clock = clock
+        self._on_bug = on_bug
+        self._on_deadlines = on_deadlines
+        self._inbox: deque[tuple[str, Event, tuple[int, ...], Message | None]] = deque()
+        self._busy = False
+        self._deadlines: list[tuple[float, str]] = []
+
+    def adopt(self, name: str, note: Note) -> None:
+        """Take over a service from the keeper's table."""
+        self.lives[name] = note.life
+        own = self.records[name] = Record()
+        own.crash, own.launched = note.crash, note.launched
+        self._set_deadline(name, note.life)
+
+    def admit(self, name: str) -> None:
+        """A service that was not known before."""
+        self.lives[name] = Life(since=self.clock.now())
+        self.records[name] = Record()
+
+    def drop(self, name: str, why: str) -> None:
+        """Forget a service that is at rest."""
+        del self.lives[name], self.records[name]
+        self.specs.pop(name, None)
+        self.keeper.do(name, commands=({"do": "forget"},))
+        self.tell(name, "removed", why)
+
+    def stale(self, name: str) -> bool:
+        """Whether a run lives that was made from another launch than the service is declared with now."""
+        launched = self.records[name].launched
+        if not launched or self.lives[name].phase in WITHOUT_A_RUN:
+            return False
+        return launched != launches.fingerprint(self.specs[name], self.places)
+
+    # What comes in
+
+    def post(self, name: str, event: Event, ack: tuple[int, ...] = (), facts: Message | None = None) -> None:
+        """Let something happen to a service; `ack` are the keeper's reports that say so, `facts` the report itself.
+
+        All that follows has happened on return, or, when called from within, before the outermost call returns.
+        Raises Refused when an event that is no report makes no sense now.
+        """
+        self._inbox.append((name, event, ack, facts))
+        if self._busy:
+            return
+        self._busy = True
+        refused: Refused | None = None
+        try:
+            while self._inbox:
+                try:
+                    self._handle(*self._inbox.popleft())
+                except Refused as error:
+                    refused = refused or error
+                if not self._inbox and self.follower is not None:
+                    self.follower.quiet()
+        finally:
+            self._busy = False
+        self._on_deadlines()
+        if refused is not None and not ack:
+            raise refused
+
+    def tick(self) -> None:
+        """Post what is due; call it when `next_deadline` has come."""
+        while (due := self.next_deadline()) is not None and due <= self.clock.now():
+            _, name = heapq.heappop(self._deadlines)
+            self.post(name, DeadlinePassed())
+
+    def next_deadline(self) -> float | None:
+        """When `tick` is due, on the monotonic clock."""
+        while self._deadlines:
+            at, name = self._deadlines[0]
+            life = self.lives.get(name)
+            if life is not None and life.deadline == at:
+                return at
+            heapq.heappop(self._deadlines)
+        return None
+
+    def tell(self, service: str, kind: str, reason: str) -> None:
+        """Tell listeners and history of something that is no change of phase."""
+        self.bus.tell(Change(self.history.seq + 1, self.clock.wall(), service, kind, reason=reason))
+
+    # One event
+
+    def _handle(self, name: str, event: Event, ack: tuple[int, ...], facts: Message | None) -> None:
+        life = self.lives.get(name)
+        if life is None:
+            self._acknowledge(name, ack)
+            return
+        own = self.records[name]
+        if isinstance(event, Exited) and facts is not None:
+            own.printed = tuple(facts.get("lines", ()))
+        try:
+            decision = machine.decide(self.specs[name], life, event, self._situation(name))
+            commands = self._commands(name, decision.effects, decision.life, facts)
+        except Refused:
+            self._acknowledge(name, ack)
+            raise
+        except Exception as bug:
+            self._on_bug(f"{name}: {type(event).__name__} while {life.phase}", bug)
+            self._acknowledge(name, ack)
+            return
+        if decision.life == life and not commands:
+            self._acknowledge(name, ack)
+            return
+        self.lives[name] = decision.life
+        note = record.encode(Note(decision.life, own.crash, own.launched))
+        self.keeper.do(name, note, ack, commands)
+        self._set_deadline(name, decision.life)
+        self._tell_change(name, life, decision.life)
+        if self.follower is not None:
+            failed = any(isinstance(effect, Failed) for effect in decision.effects)
+            self.follower.changed(name, life, decision.life, failed=failed)
+
+    def _situation(self, name: str) -> Situation:
+        blocked, hopeless = dependencies.blocked(name, self.specs, self.lives)
+        return Situation(self.clock.now(), self.clock.chance(), self.last_run + 1, blocked, hopeless)
+
+    def _acknowledge(self, name: str, ack: tuple[int, ...]) -> None:
+        if ack:
+            self.keeper.do(name, ack=ack)
+
+    def _commands(
+        self, name: str, effects: tuple[Effect, ...], life: Life, facts: Message | None
+    ) -> tuple[Message, ...]:
+        commands: list[Message] = []
+        own = self.records[name]
+        for effect in effects:
+            match effect:
+                case Spawn(run):
+                    self.last_run = max(self.last_run, run)
+                    own.launched = launches.fingerprint(self.specs[name], self.places)
+                    launch = launches.launch(name, self.specs[name], self.places)
+                    commands.append({"do": "spawn", "run": run, "launch": launch})
+                case Signal(run, number, scope):
+                    commands.append({"do": "signal", "run": run, "signal": number, "scope": scope})
+                case Kill(run):
+                    commands.append({"do": "kill", "run": run})
+                case Failed():
+                    own.crash = _crash(life, facts or {}, own)
+        return tuple(commands)
+
+    def _set_deadline(self, name: str, life: Life) -> None:
+        if life.deadline is not None:
+            heapq.heappush(self._deadlines, (life.deadline, name))
+
+    def _tell_change(self, name: str, old: Life, new: Life) -> None:
+        if (old.phase, old.reason, old.goal, old.run) == (new.phase, new.reason, new.goal, new.run):
+            return
+        seq, at = self.history.seq + 1, self.clock.wall()
+        self.bus.tell(Change(seq, at, name, "state", new.phase, new.goal, new.reason, new.run, new.pid))
+
+
+def _crash(life: Life, facts: Message, own: Record) -> Crash | None:
+    if life.ended is None:
+        return own.crash
+    cpu = facts.get("utime", 0.0), facts.get("stime", 0.0)
+    return Crash(life.ended, *cpu, facts.get("max_rss", 0), tuple(facts.get("lines", own.printed)))

@@ -1,0 +1,97 @@
+"""Waiting until services are as somebody wants them, telling changes on the way. Acts on nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+
+from pserv.model.events import Change
+from pserv.model.states import Goal, Life, Phase
+from pserv.model.status import Outcome
+from pserv.rules import machine
+from pserv.supervisor.supervisor import Clock, Supervisor
+
+Condition = Callable[[Life], bool | None]
+"""True: reached; False: it cannot be reached any more; None: not yet."""
+
+
+def settled(life: Life) -> bool | None:
+    """What waiting commands wait for after an action."""
+    if not machine.settled(life):
+        return None
+    if life.goal is Goal.DOWN:
+        return life.phase is Phase.STOPPED
+    return machine.succeeded(life)
+
+
+def ready(life: Life) -> bool | None:
+    """Up and ready, or done with success."""
+    if life.phase is Phase.RUNNING:
+        return True if life.ready_at is not None else None
+    return settled(life) if life.phase is not Phase.STOPPED else False
+
+
+def stopped(life: Life) -> bool | None:
+    return True if life.phase in (Phase.STOPPED, Phase.EXITED, Phase.FAILED) else None
+
+
+def done(life: Life) -> bool | None:
+    """Ended for good."""
+    if life.phase in (Phase.STOPPED, Phase.FAILED):
+        return False
+    return True if life.phase is Phase.EXITED else None
+
+
+CONDITIONS: dict[str, Condition] = {
+    "ready": ready,
+    "healthy": ready,
+    "stopped": stopped,
+    "done": done,
+    "settled": settled,
+}
+
+
+async def wait(
+    supervisor: Supervisor,
+    clock: Clock,
+    names: Iterable[str],
+    condition: Condition,
+    timeout: float | None,
+) -> AsyncIterator[Change | tuple[Outcome, ...]]:
+    """Changes of these services as they come, then all outcomes; what is not reached in `timeout` seconds is not ok."""
+    begun = clock.now()
+    open_names = dict.fromkeys(names)
+    outcomes: dict[str, Outcome] = {}
+    listener = supervisor.bus.listen()
+
+    def look() -> None:
+        for name in list(open_names):
+            life = supervisor.lives.get(name, Life(reason="no longer declared"))
+            reached = condition(life)
+            if reached is not None:
+                del open_names[name]
+                outcomes[name] = outcome(name, life, reached, clock.now() - begun)
+
+    try:
+        async with asyncio.timeout(timeout):
+            look()
+            while open_names:
+                change = await listener.get()
+                if isinstance(change, Change) and change.service in open_names:
+                    yield change
+                look()
+    except TimeoutError:
+        for name in open_names:
+            life = supervisor.lives.get(name, Life(reason="no longer declared"))
+            late = outcome(name, life, False, clock.now() - begun)
+            outcomes[name] = Outcome(
+                name, False, late.state, f"still {late.state} after {timeout:g} s: {late.reason}", late.after, late.pid
+            )
+    finally:
+        supervisor.bus.leave(listener)
+    yield tuple(outcomes.values())
+
+
+def outcome(name: str, life: Life, ok: bool, after: float) -> Outcome:
+    ready_now = life.phase is Phase.RUNNING and life.ready_at is not None
+    return Outcome(name, ok, life.state, life.reason, after, life.pid or None, ready_now)
