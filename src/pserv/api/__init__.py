@@ -1,0 +1,1 @@
+"""The socket: every operation once, its server and its client."""

@@ -1,0 +1,314 @@
+"""What each operation of the table does, by asking one supervisor session. Shapes and paths are in `operations`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterable
+
+import msgspec
+
+from pserv import __version__
+from pserv.api import operations as op
+from pserv.api.peer import Peer
+from pserv.api.routing import Handler
+from pserv.keeper.protocol import PROTOCOL
+from pserv.model.errors import PservError, UsageError
+from pserv.model.events import Change
+from pserv.model.states import Phase
+from pserv.model.status import Launch, Outcome, Status, Story
+from pserv.rules.secrecy import masked
+from pserv.rules.selection import select
+from pserv.supervisor import waiting
+from pserv.supervisor.daemon_status import daemon_status
+from pserv.supervisor.errands import Errand
+from pserv.supervisor.main import Session
+from pserv.supervisor.showing import show
+from pserv.system import launches
+
+STORY_LINES = 10
+"""Last lines shown in a story."""
+
+_LINE = msgspec.json.Decoder(op.Line)
+
+
+def table(session: Session) -> dict[str, Handler]:
+    """The callables of one session, by the name of the operation."""
+    handlers = Handlers(session)
+    return {operation.name: getattr(handlers, f"do_{operation.name}") for operation in op.OPERATIONS}
+
+
+class Handlers:
+    """One method an operation; a stream is an async generator."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._supervisor = session.supervisor
+        self._orders = session.orders
+        self._answers = session.answers
+
+    # -- looking ------------------------------------------------------------------------------------------------
+
+    async def do_status(self, request: op.Names, peer: Peer) -> Status:
+        names = select(request.names, self._supervisor.specs)
+        return Status(daemon_status(self._session), self._answers.rows(names))
+
+    async def do_story(self, request: op.Names, peer: Peer) -> list[Story]:
+        stories = []
+        for name in select(request.names, self._supervisor.specs):
+            story = self._answers.story(name)
+            lines = [line.text async for line in self._read([name], STORY_LINES, follow=False)]
+            stories.append(msgspec.structs.replace(story, lines=tuple(lines)))
+        return stories
+
+    async def do_show(self, request: op.Names, peer: Peer) -> dict[str, Launch]:
+        return {
+            name: show(name, self._supervisor.specs[name], self._supervisor.places)
+            for name in select(request.names, self._supervisor.specs)
+        }
+
+    async def do_config(self, request: op.Empty, peer: Peer) -> dict[str, object]:
+        plain: dict[str, object] = msgspec.to_builtins(self._supervisor.document)
+        for spec in plain.get("services", {}).values():  # type: ignore[attr-defined]
+            if "env" in spec:
+                spec["env"] = {key: masked(key, value) for key, value in spec["env"].items()}
+        return plain
+
+    async def do_version(self, request: op.Empty, peer: Peer) -> op.Version:
+        python = ".".join(map(str, sys.version_info[:3]))
+        return op.Version(__version__, python, PROTOCOL, self._session.keeper_version)
+
+    async def do_events(self, request: op.Events, peer: Peer) -> AsyncIterator[op.Progress | op.Dropped]:
+        names = set(select(request.names, self._supervisor.specs)) if request.names else None
+        listener = self._supervisor.bus.listen()
+        try:
+            for change in self._supervisor.history.last(request.lines, names):
+                yield op.Progress(change)
+            while request.follow:
+                item = await listener.get()
+                if isinstance(item, int):
+                    yield op.Dropped(item)
+                elif names is None or item.service in names:
+                    yield op.Progress(item)
+        finally:
+            self._supervisor.bus.leave(listener)
+
+    async def do_logs(self, request: op.Logs, peer: Peer) -> AsyncIterator[op.Line]:
+        names = select(request.names, self._supervisor.specs)
+        async for line in self._read(names, request.lines, follow=request.follow, stream=request.stream):
+            yield line
+
+    async def _read(
+        self, names: Iterable[str], lines: int, *, follow: bool, stream: str | None = None
+    ) -> AsyncIterator[op.Line]:
+        """Lines from a process of their own, so that a disk that hangs or a slow client holds up nobody."""
+        files = [
+            {"service": name, "stream": part, "path": path}
+            for name in names
+            for part, path in launches.log_files(name, self._supervisor.specs[name], self._supervisor.places)
+            if stream is None or part == stream
+        ]
+        if not files:
+            return
+        argument = json.dumps({"files": files, "lines": lines, "follow": follow})
+        _, fds = await self._session.keeper.request({"op": "fork", "role": "reader", "argument": argument})
+        reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=fds[0]), limit=1 << 20)
+        try:
+            while line := await reader.readline():
+                yield _LINE.decode(line)
+        finally:
+            writer.close()
+
+    # -- acting -------------------------------------------------------------------------------------------------
+
+    async def do_start(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
+        if request.names or request.all:
+            names = select(request.names, self._supervisor.specs)
+        else:
+            names = [name for name, spec in self._supervisor.specs.items() if spec.autostart]
+        self._orders.start(names)
+        async for item in self._settle(names, request):
+            yield item
+
+    async def do_stop(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
+        names = self._named("stop", request)
+        self._orders.stop(names)
+        async for item in self._settle(names, request):
+            yield item
+
+    async def do_restart(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
+        names = self._named("restart", request)
+        stale = [name for name in names if self._supervisor.stale(name)]
+        self._orders.restart(names)
+        note = f"{', '.join(stale)}: with the configuration as it was reloaded" if stale else ""
+        async for item in self._settle(names, request, note):
+            yield item
+
+    async def do_wait(self, request: op.Wait, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
+        names = select(request.names, self._supervisor.specs)
+        async for item in self._wait(names, waiting.CONDITIONS[request.until], request.timeout):
+            yield item
+
+    async def do_reload(self, request: op.Reload, peer: Peer) -> AsyncIterator[op.Plan | op.Progress | op.Done]:
+        document, steps = await self._session.reloading.plan(previous=request.previous)
+        yield op.Plan(steps, document.notes)
+        if request.dry_run:
+            yield op.Done(True)
+            return
+        touched = [step.service for step in steps if step.action in ("add", "restart")]
+        await self._session.reloading.apply(document, "reload")
+        if request.start:
+            down = [
+                name
+                for name, spec in document.services.items()
+                if spec.autostart and self._supervisor.lives[name].phase in (Phase.STOPPED, Phase.FAILED)
+            ]
+            self._orders.start(down)
+            touched += [name for name in down if name not in touched]
+        act = op.Act(tuple(touched), wait=request.wait, timeout=request.timeout)
+        async for item in self._settle([name for name in touched if self._is_up(name)], act):
+            yield item
+
+    async def do_signal(self, request: op.SendSignal, peer: Peer) -> op.Done:
+        names = self._named("signal", op.Act(request.names, request.all))
+        outcomes = []
+        for name in names:
+            life = self._supervisor.lives[name]
+            if not life.pid:
+                outcomes.append(Outcome(name, False, life.state, f"cannot signal {name}: it is {life.state}", 0.0))
+                continue
+            scope = "group" if request.group else "main"
+            command = {"do": "signal", "run": life.run, "signal": request.signal, "scope": scope}
+            await self._session.keeper.request({"op": "do", "key": name, "ack": (), "commands": (command,)})
+            self._supervisor.tell(name, "signal", f"signal {request.signal} by operator")
+            outcomes.append(Outcome(name, True, life.state, "signalled", 0.0, life.pid))
+        return op.Done(all(outcome.ok for outcome in outcomes), tuple(outcomes))
+
+    async def do_down(self, request: op.Down, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
+        names = list(self._supervisor.lives)
+        self._orders.shutdown("down by operator")
+        if request.hurry:
+            self._orders.hurry()
+        async for item in self._wait(names, waiting.stopped, None):
+            yield item
+
+    async def do_upgrade(self, request: op.Upgrade, peer: Peer) -> op.Done:
+        argv = [sys.executable, "-P", "-m", "pserv.boot"]
+        await self._session.keeper.request({"op": "upgrade", "keeper": request.keeper, "argv": argv})
+        return op.Done(True, message="handing over")
+
+    async def do_exec(self, request: op.Execute, peer: Peer) -> AsyncIterator[op.Output | op.Ended]:
+        (name,) = select((request.name,), self._supervisor.specs)[:1]
+        if not request.argv:
+            raise UsageError("cannot run nothing: a command is missing", f"pserv exec {name} -- COMMAND")
+        launch = launches.command_launch(self._supervisor.specs[name], request.argv, self._supervisor.places)
+        run = Command(self._session, launch, request.stdin.encode())
+        try:
+            async with asyncio.timeout(request.timeout):
+                async for piece in run.output():
+                    yield piece
+                yield run.ended(await run.errand.ended)
+        except TimeoutError:
+            yield op.Ended(124, f"not done after {request.timeout:g} s: killed")
+        finally:
+            run.close()
+
+    # -- what they share ----------------------------------------------------------------------------------------
+
+    def _named(self, verb: str, request: op.Act) -> list[str]:
+        if not request.names and not request.all:
+            raise UsageError(f"cannot {verb}: no service is named", f"pserv {verb} NAME, or pserv {verb} --all")
+        return select(request.names, self._supervisor.specs)
+
+    def _is_up(self, name: str) -> bool:
+        return name in self._supervisor.lives and self._supervisor.lives[name].phase is not Phase.STOPPED
+
+    async def _settle(
+        self, names: list[str], request: op.Act, message: str = ""
+    ) -> AsyncIterator[op.Progress | op.Done]:
+        if not request.wait:
+            lives = self._supervisor.lives
+            yield op.Done(True, tuple(waiting.outcome(name, lives[name], True, 0.0) for name in names), message)
+            return
+        async for item in self._wait(names, waiting.settled, request.timeout, message):
+            yield item
+
+    async def _wait(
+        self, names: list[str], condition: waiting.Condition, timeout: float | None, message: str = ""
+    ) -> AsyncIterator[op.Progress | op.Done]:
+        async for item in waiting.wait(self._supervisor, self._session.clock, names, condition, timeout):
+            if isinstance(item, Change):
+                yield op.Progress(item)
+            else:
+                yield op.Done(all(outcome.ok for outcome in item), item, message)
+
+
+class Command:
+    """A command of `pserv exec` under way, its output in two pipes."""
+
+    def __init__(self, session: Session, launch: dict[str, object], stdin: bytes) -> None:
+        from pserv.system import memory
+
+        source = memory.holding(stdin)
+        os.lseek(source, 0, os.SEEK_SET)
+        out, out_end = os.pipe()
+        err, err_end = os.pipe()
+        self.errand: Errand = session.errands.start("exec", launch, (source, out_end, err_end))
+        for fd in (source, out_end, err_end):
+            os.close(fd)
+        self._pipes = {"stdout": out, "stderr": err}
+        self._queue: asyncio.Queue[op.Output | None] = asyncio.Queue(16)
+        self._readers: list[asyncio.Task[None]] = []
+
+    async def output(self) -> AsyncIterator[op.Output]:
+        """Pieces as they come, until both pipes are closed."""
+        self._readers = [asyncio.create_task(self._pump(name, fd)) for name, fd in self._pipes.items()]
+        self._pipes = {}
+        left = len(self._readers)
+        while left:
+            piece = await self._queue.get()
+            if piece is None:
+                left -= 1
+            else:
+                yield piece
+
+    async def _pump(self, name: str, fd: int) -> None:
+        import codecs
+
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=1 << 16, loop=loop)
+        transport, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader, loop=loop), os.fdopen(fd, "rb", buffering=0)
+        )
+        try:
+            while data := await reader.read(1 << 15):
+                text = decoder.decode(data)
+                if text:
+                    await self._queue.put(op.Output(name, text))  # type: ignore[arg-type]
+        finally:
+            transport.close()
+        await self._queue.put(None)
+
+    def ended(self, report: dict[str, object]) -> op.Ended:
+        """The exit code as a shell tells it."""
+        if report["kind"] == "spawn-failed":
+            missing = report.get("errno") == 2
+            detail = f"cannot {report['step']} {report.get('detail', '')}: {os.strerror(int(str(report['errno'])))}"
+            return op.Ended(127 if missing else 126, detail)
+        if report.get("signal"):
+            return op.Ended(128 + int(str(report["signal"])), f"killed by signal {report['signal']}")
+        if "code" not in report:
+            raise PservError(f"cannot run the command: {report.get('error', 'refused')}")
+        return op.Ended(int(str(report["code"])))
+
+    def close(self) -> None:
+        """Nothing of it is left, whoever went away first."""
+        self.errand.kill()
+        for reader in self._readers:
+            reader.cancel()
+        for fd in self._pipes.values():
+            os.close(fd)

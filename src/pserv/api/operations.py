@@ -1,0 +1,213 @@
+"""Every operation of the API once: name, method, path, who may, request, reply; the server and the client read it.
+
+Requests are JSON bodies (or, for GET, query parameters of the same names); replies are JSON, or for a stream one JSON
+object a line (NDJSON), the last of which is a `Done` or an `Error`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from pserv.model.errors import Mistake
+from pserv.model.events import Change
+from pserv.model.status import Launch, Outcome, ReloadStep, Status, Story
+
+
+class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A request without fields."""
+
+
+class Names(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """NAMEs as on the command line: a service, a tag `@workers`, a glob. None of them: all."""
+
+    names: tuple[str, ...] = ()
+
+
+class Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Start, stop or restart. `timeout` bounds the waiting in seconds, not the action."""
+
+    names: tuple[str, ...] = ()
+    all: bool = False
+    wait: bool = True
+    timeout: float | None = None
+
+
+class Wait(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"until": "for"}):
+    """Wait until all that are named are so."""
+
+    names: tuple[str, ...] = ()
+    until: Literal["ready", "healthy", "stopped", "done", "settled"] = "ready"
+    timeout: float | None = None
+
+
+class Reload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Apply the changed files, or show what that would do, or go back to the configuration before the last reload."""
+
+    dry_run: bool = False
+    previous: bool = False
+    wait: bool = True
+    start: bool = False
+    """Start what is autostart and down, too, as `up` does."""
+    timeout: float | None = None
+
+
+class SendSignal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A signal by number to the main process, or its group."""
+
+    signal: int
+    names: tuple[str, ...] = ()
+    all: bool = False
+    group: bool = False
+
+
+class Execute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A command in a service's environment, folder and user; `stdin` is given to it as text."""
+
+    name: str
+    argv: tuple[str, ...]
+    stdin: str = ""
+    timeout: float | None = None
+
+
+class Logs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The last `lines` of each, then, with `follow`, what comes."""
+
+    names: tuple[str, ...] = ()
+    lines: int = 10
+    follow: bool = False
+    stream: Literal["stdout", "stderr"] | None = None
+
+
+class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """History, oldest first; with `follow` also what comes."""
+
+    names: tuple[str, ...] = ()
+    lines: int = 100
+    follow: bool = False
+
+
+class Down(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Stop all, end the daemon. `hurry` shortens every wait to nothing."""
+
+    hurry: bool = False
+
+
+class Upgrade(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Hand over to the installed version; with `keeper` the keeper too."""
+
+    keeper: bool = False
+
+
+class Version(msgspec.Struct, frozen=True):
+    """Versions and pids of the daemon's parts."""
+
+    pserv: str
+    python: str
+    protocol: int
+    keeper: str
+    """Version of the keeper, which an upgrade may leave as it was."""
+
+
+class Done(msgspec.Struct, frozen=True, tag="done", tag_field="type"):
+    """The last line of a stream of an action or of a wait."""
+
+    ok: bool
+    outcomes: tuple[Outcome, ...] = ()
+    message: str = ""
+
+
+class Progress(msgspec.Struct, frozen=True, tag="change", tag_field="type"):
+    """A change on the way."""
+
+    change: Change
+
+
+class Plan(msgspec.Struct, frozen=True, tag="plan", tag_field="type"):
+    """What a reload does; `notes` are sentences for the user."""
+
+    steps: tuple[ReloadStep, ...]
+    notes: tuple[str, ...] = ()
+
+
+class Line(msgspec.Struct, frozen=True, tag="line", tag_field="type"):
+    """A line of a log, without its end; bytes that are no UTF-8 are replaced."""
+
+    service: str
+    text: str
+    stream: str = "stdout"
+
+
+class Dropped(msgspec.Struct, frozen=True, tag="dropped", tag_field="type"):
+    """This listener was too slow: so many items were not sent."""
+
+    count: int
+
+
+class Output(msgspec.Struct, frozen=True, tag="output", tag_field="type"):
+    """A piece of what an `exec` command printed (bytes that are no UTF-8 are replaced)."""
+
+    stream: Literal["stdout", "stderr"]
+    text: str
+
+
+class Ended(msgspec.Struct, frozen=True, tag="ended", tag_field="type"):
+    """How an `exec` command ended: its exit code, 128 + signal, 126 or 127 when it could not be started."""
+
+    code: int
+    message: str = ""
+
+
+class Error(msgspec.Struct, frozen=True, tag="error", tag_field="type"):
+    """An error as the user meets it; the body of every reply that is not 2xx."""
+
+    message: str
+    hint: str = ""
+    exit_code: int = 1
+    mistakes: tuple[Mistake, ...] = ()
+    kind: str = "failed"
+    """Which error it is: a row of `failures.KINDS`."""
+
+
+class Operation(msgspec.Struct, frozen=True):
+    """One row. `reply` is a type, for a stream the union of its lines."""
+
+    name: str
+    method: Literal["GET", "POST"]
+    path: str
+    access: Literal["read", "operate"]
+    request: Any
+    reply: Any
+    stream: bool = False
+    text: str = ""
+
+
+ActStream = Progress | Done | Error
+OPERATIONS: tuple[Operation, ...] = (
+    Operation("status", "GET", "/v1/status", "read", Names, Status, text="The table."),
+    Operation("story", "GET", "/v1/story", "read", Names, list[Story], text="The full story of services."),
+    Operation("start", "POST", "/v1/start", "operate", Act, ActStream, True, "Start and wait until settled."),
+    Operation("stop", "POST", "/v1/stop", "operate", Act, ActStream, True, "Stop and wait until gone."),
+    Operation("restart", "POST", "/v1/restart", "operate", Act, ActStream, True, "Restart and wait."),
+    Operation("wait", "POST", "/v1/wait", "read", Wait, ActStream, True, "Wait for a condition."),
+    Operation(
+        "reload",
+        "POST",
+        "/v1/reload",
+        "operate",
+        Reload,
+        Plan | Progress | Done | Error,
+        True,
+        "Apply files.",
+    ),
+    Operation("signal", "POST", "/v1/signal", "operate", SendSignal, Done, text="Send a signal."),
+    Operation("exec", "POST", "/v1/exec", "operate", Execute, Output | Ended | Error, True, "Run a command."),
+    Operation("logs", "GET", "/v1/logs", "read", Logs, Line | Dropped | Error, True, "Output of services."),
+    Operation("events", "GET", "/v1/events", "read", Events, Progress | Dropped | Error, True, "Decisions."),
+    Operation("show", "GET", "/v1/show", "read", Names, dict[str, Launch], text="The exact exec."),
+    Operation("config", "GET", "/v1/config", "read", Empty, dict[str, Any], text="The accepted configuration."),
+    Operation("down", "POST", "/v1/down", "operate", Down, ActStream, True, "Stop all and end the daemon."),
+    Operation("upgrade", "POST", "/v1/upgrade", "operate", Upgrade, Done, text="Hand over."),
+    Operation("version", "GET", "/v1/version", "read", Empty, Version, text="Versions of daemon and keeper."),
+)

@@ -1,0 +1,23 @@
+"""Method and path of each operation, as plain data that the client reads without importing the table and its types."""
+
+from __future__ import annotations
+
+ROUTES: dict[str, tuple[str, str]] = {
+    "status": ("GET", "/v1/status"),
+    "story": ("GET", "/v1/story"),
+    "start": ("POST", "/v1/start"),
+    "stop": ("POST", "/v1/stop"),
+    "restart": ("POST", "/v1/restart"),
+    "wait": ("POST", "/v1/wait"),
+    "reload": ("POST", "/v1/reload"),
+    "signal": ("POST", "/v1/signal"),
+    "exec": ("POST", "/v1/exec"),
+    "logs": ("GET", "/v1/logs"),
+    "events": ("GET", "/v1/events"),
+    "show": ("GET", "/v1/show"),
+    "config": ("GET", "/v1/config"),
+    "down": ("POST", "/v1/down"),
+    "upgrade": ("POST", "/v1/upgrade"),
+    "version": ("GET", "/v1/version"),
+}
+"""A test holds it equal to `operations.OPERATIONS`."""
