@@ -1,0 +1,117 @@
+"""Commands that act: start, stop, restart, wait, reload, signal, down, upgrade."""
+
+from __future__ import annotations
+
+from pserv.cli import stream, terminal
+from pserv.cli.target import connect
+
+TYPE_CHECKING = False  # as in typing, which would cost 4 ms
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
+
+    from pserv.cli.parse import Arguments
+    from pserv.cli.terminal import Screen
+
+
+def act(arguments: Arguments) -> int:
+    """start, stop, restart: waits until all are settled and tells each outcome."""
+    verb = arguments.verb
+    if not arguments.words and not arguments.flag("all") and verb != "start":
+        _want_names(verb)
+    request = {
+        "names": arguments.words,
+        "all": arguments.flag("all"),
+        "wait": not arguments.flag("no-wait"),
+        "timeout": arguments.seconds("timeout"),
+    }
+    told = stream.act(connect(arguments).stream_raw(verb, request), verb)
+    return stream.finish(told, arguments.flag("json"), waited=not arguments.flag("no-wait"))
+
+
+def wait(arguments: Arguments) -> int:
+    """Waits until all that are named are so."""
+    request = {
+        "names": arguments.words,
+        "for": arguments.text("for") or "ready",
+        "timeout": arguments.seconds("timeout"),
+    }
+    told = stream.act(connect(arguments).stream_raw("wait", request), "work")
+    return stream.finish(told, arguments.flag("json"))
+
+
+def reload(arguments: Arguments) -> int:
+    """Applies the changed files; tells the plan first, then the outcomes."""
+    request = {
+        "dry_run": arguments.flag("dry-run"),
+        "previous": arguments.flag("previous"),
+        "wait": not arguments.flag("no-wait"),
+        "timeout": arguments.seconds("timeout"),
+    }
+    told = stream.act(connect(arguments).stream_raw("reload", request), "reload")
+    if not arguments.flag("json"):
+        tell_plan(terminal.out(), told.plan)
+    return stream.finish(told, arguments.flag("json"), waited=not arguments.flag("no-wait"))
+
+
+def tell_plan(screen: Screen, plan: dict[str, Any] | None) -> None:
+    """ "web: restart because env.PORT: 1 -> 2"; "nothing changed"."""
+    if plan is None:
+        return
+    steps = [step for step in plan["steps"] if step["action"] != "unchanged"]
+    for step in steps:
+        changes = "; ".join(terminal.printable(each) for each in step["changes"])
+        joint = {"restart": " because ", "live": ": "}.get(step["action"], ": ")
+        word = screen.paint(step["action"], "yellow" if step["action"] in ("restart", "remove") else "green")
+        screen.line(f"{screen.paint(step['service'], 'bold')}: {word}{joint if changes else ''}{changes}")
+    if not steps:
+        screen.line("nothing changed")
+    for note in plan["notes"]:
+        terminal.tell(terminal.printable(note))
+
+
+def signal(arguments: Arguments) -> int:
+    """Sends a signal."""
+    from pserv.model.errors import UsageError
+    from pserv.model.units import parse_signal, show_signal
+
+    word, *names = arguments.words
+    if not names and not arguments.flag("all"):
+        _want_names("signal", f"pserv signal {word} NAME, or --all")
+    try:
+        number = parse_signal(word)
+    except ValueError as error:
+        raise UsageError(f"cannot send a signal: {error}", "pserv signal HUP NAME") from None
+    request = {"signal": number, "names": names, "all": arguments.flag("all"), "group": arguments.flag("group")}
+    return _finish(connect(arguments).call_raw("signal", request), arguments, f"sent {show_signal(number)}")
+
+
+def down(arguments: Arguments) -> int:
+    """Stops everything and ends the daemon; it is gone when this returns."""
+    told = stream.act(connect(arguments).stream_raw("down", {}), "shutdown")
+    return stream.finish(told, arguments.flag("json"))
+
+
+def upgrade(arguments: Arguments) -> int:
+    """Hands over to the installed version."""
+    answer = connect(arguments).call_raw("upgrade", {"keeper": arguments.flag("keeper")})
+    return _finish(answer, arguments, "handed over")
+
+
+def _finish(answer: dict[str, Any], arguments: Arguments, told: str) -> int:
+    if arguments.flag("json"):
+        from pserv.cli import json_output
+
+        json_output.show({name: value for name, value in answer.items() if name != "type"})
+    else:
+        screen = terminal.out()
+        for outcome in answer["outcomes"]:
+            screen.line(f"{outcome['service']}: {outcome['reason'] or told}")
+        if answer["message"] or not answer["outcomes"]:
+            screen.line(answer["message"] or told)
+    return 0 if answer["ok"] else 1
+
+
+def _want_names(verb: str, hint: str = "") -> NoReturn:
+    from pserv.model.errors import UsageError
+
+    raise UsageError(f"cannot {verb}: no service was named", hint or f"pserv {verb} NAME, or pserv {verb} --all")

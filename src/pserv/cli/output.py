@@ -1,0 +1,165 @@
+"""Commands that hand on what others print: logs, events, exec."""
+
+from __future__ import annotations
+
+import sys
+
+from pserv.cli import terminal
+from pserv.cli.stream import failure
+from pserv.cli.target import connect
+
+TYPE_CHECKING = False  # as in typing, which would cost 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+    from pserv.cli.parse import Arguments
+    from pserv.cli.terminal import Screen
+
+
+class Prefixes:
+    """The coloured names before lines; a name keeps its colour, and all are as wide as the widest so far."""
+
+    __slots__ = ("_prefixes", "_screen", "_width")
+
+    def __init__(self, screen: Screen, names: Iterable[str] = ()) -> None:
+        self._screen = screen
+        self._width = max([len(name) for name in names], default=0)
+        self._prefixes: dict[str, str] = {}
+
+    def before(self, name: str) -> str:
+        prefix = self._prefixes.get(name)
+        if prefix is None:
+            self._width = max(self._width, len(name))
+            colour = terminal.PREFIX_COLOURS[len(self._prefixes) % len(terminal.PREFIX_COLOURS)]
+            bar = self._screen.symbol("│") if self._screen.terminal else "|"
+            prefix = self._screen.paint(f"{name:{self._width}} {bar}", colour) + " "
+            self._prefixes[name] = prefix
+        return prefix
+
+
+def logs(arguments: Arguments) -> int:
+    """The last lines, and with -f what comes."""
+    client = connect(arguments)
+    follow = arguments.flag("follow")
+    request = {
+        "names": arguments.words,
+        "lines": arguments.count("lines", 10),
+        "follow": follow,
+        "stream": arguments.text("stream"),
+    }
+    if arguments.flag("json"):
+        return _json_lines(client.stream_raw("logs", request), follow)
+    prefixes = None
+    screen = terminal.out()
+    if names := _several(client, arguments.words):
+        prefixes = Prefixes(screen, names)
+    if follow:
+        flush_lines()
+    write_lines(screen, client.stream_raw("logs", request), prefixes)
+    return 0
+
+
+def write_lines(screen: Screen, items: Iterable[dict[str, Any]], prefixes: Prefixes | None) -> None:
+    """Writes lines of logs until the stream ends; raises PservError for an error in it."""
+    write = screen.stream.write
+    for item in items:
+        kind = item["type"]
+        if kind == "line":
+            before = prefixes.before(item["service"]) if prefixes else ""
+            write(f"{before}{item['text']}\n")
+        elif kind == "dropped":
+            terminal.tell(f"{item['count']} lines were not shown: this terminal was too slow", "pserv logs -n N")
+        elif kind == "error":
+            raise failure(item)
+
+
+def flush_lines() -> None:
+    """Each line is seen at once, into a pipe too."""
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(line_buffering=True)
+
+
+def events(arguments: Arguments) -> int:
+    """The history of decisions."""
+    import time
+
+    from pserv.cli.story import change
+
+    follow = arguments.flag("follow")
+    request = {"names": arguments.words, "lines": arguments.count("lines", 100), "follow": follow}
+    items = connect(arguments).stream_raw("events", request)
+    if arguments.flag("json"):
+        return _json_lines(items, follow)
+    screen = terminal.out()
+    if follow:
+        flush_lines()
+    for item in items:
+        if item["type"] == "change":
+            screen.line(change(screen, item["change"], time.time(), names=True))
+        elif item["type"] == "dropped":
+            terminal.tell(f"{item['count']} events were not shown: this terminal was too slow", "pserv events -n N")
+        elif item["type"] == "error":
+            raise failure(item)
+    return 0
+
+
+def execute(arguments: Arguments) -> int:
+    """Relays the output of a command; its exit code is ours."""
+    name, *argv = arguments.words
+    stdin = _stdin() if arguments.flag("stdin") else ""
+    request = {"name": name, "argv": argv, "stdin": stdin, "timeout": arguments.seconds("timeout")}
+    as_json = arguments.flag("json")
+    texts: dict[str, list[str]] = {"stdout": [], "stderr": []}
+    code, message = 1, "the daemon closed the connection before the command ended"
+    for item in connect(arguments).stream_raw("exec", request):
+        if item["type"] == "output":
+            if as_json:
+                texts[item["stream"]].append(item["text"])
+                continue
+            stream = sys.stdout if item["stream"] == "stdout" else sys.stderr
+            stream.write(item["text"])
+            stream.flush()
+        elif item["type"] == "ended":
+            code, message = item["code"], item["message"]
+        elif item["type"] == "error":
+            raise failure(item)
+    if as_json:
+        from pserv.cli import json_output
+
+        printed = {stream: "".join(pieces) for stream, pieces in texts.items()}
+        json_output.show({"code": code, "message": message, **printed})
+    elif message:
+        terminal.tell(f"cannot run {argv[0]}: {message}" if code in (1, 126, 127) else message)
+    return int(code)
+
+
+def _stdin() -> str:
+    """All of the standard input; raises UsageError where it is no text, which is all that a request can carry."""
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        from pserv.model.errors import UsageError
+
+        raise UsageError("cannot hand on the standard input: it is not UTF-8 text", "let the command read a file") from error
+
+
+def _several(client: Any, names: list[str]) -> list[str]:
+    """The names of the services that are meant, where that may be more than one."""
+    if len(names) == 1 and not any(mark in names[0] for mark in "@*?["):
+        return []
+    services = client.call_raw("status", {"names": names})["services"]
+    return [service["name"] for service in services]
+
+
+def _json_lines(items: Iterable[dict[str, Any]], follow: bool) -> int:
+    from pserv.cli.json_output import line
+
+    if follow:
+        flush_lines()
+    for item in items:
+        if item["type"] == "error":
+            raise failure(item)
+        print(line(item.get("change", item)))
+    return 0

@@ -1,0 +1,175 @@
+"""The story of one service as text: `status NAME`, `why NAME`, `show NAME`. Reads `model.status` as JSON."""
+
+from __future__ import annotations
+
+import time
+
+from pserv.cli import render
+from pserv.cli.terminal import Screen, printable, wrap
+
+TYPE_CHECKING = False  # as in typing, which would cost 4 ms
+if TYPE_CHECKING:
+    from typing import Any
+
+HISTORY = 8
+"""So many of the last changes are told; `pserv events NAME` has all."""
+
+
+def tell(screen: Screen, story: dict[str, Any], now: float) -> list[str]:
+    """All about a service."""
+    service = story["service"]
+    lines = [_title(screen, service, story)]
+    lines += _fields(screen, _facts(story, now))
+    if story["why"]:
+        lines += ["", *_section(screen, "Why", story["why"])]
+    crash = story.get("crash")
+    if crash:
+        lines += ["", *_crash(screen, crash, now)]
+    history = story["history"][-HISTORY:]
+    if history:
+        lines += ["", screen.paint("History", "bold"), *("  " + change(screen, each, now) for each in history)]
+    if story["lines"]:
+        lines += ["", *_section(screen, "Last lines", story["lines"], fold=False)]
+    return lines
+
+
+def reasons(screen: Screen, story: dict[str, Any], now: float) -> list[str]:
+    """The chain of sentences of `pserv why`."""
+    service = story["service"]
+    symbol, colour = render.look(service)
+    head = f"{service['name']}: {render.state_word(service)}"
+    if service.get("since") is not None:
+        head += f" for {render.duration(max(now - service['since'], 0.0))}"
+    lines = [
+        screen.paint(screen.symbol(symbol) + " ", colour) + screen.paint(head, "bold") if screen.terminal else head
+    ]
+    told = list(story["why"]) or [service["reason"] or "no reason was given"]
+    if service.get("trouble"):
+        told.append(service["trouble"])
+    for sentence in told:
+        lines += ["  " + piece for piece in _folded(screen, printable(sentence), 2)]
+    return lines
+
+
+def change(screen: Screen, told: dict[str, Any], now: float, names: bool = False) -> str:
+    """One row of history."""
+    at = told["at"]
+    clock = time.strftime("%H:%M:%S", time.localtime(at)) + f".{int(at * 1000) % 1000:03d}"
+    if now - at > 43_200:
+        clock = time.strftime("%Y-%m-%d ", time.localtime(at)) + clock
+    what = told.get("phase") if told["kind"] == "state" else told["kind"]
+    _, colour = render.LOOKS.get(str(what), ("", ""))
+    parts = [screen.paint(clock, "dim")]
+    if names:
+        parts.append(screen.paint(told["service"], "bold") if told["service"] else "-")
+    parts.append(screen.paint(str(what), *([colour] if colour else [])))
+    if told.get("pid"):
+        parts.append(f"pid {told['pid']}")
+    if told.get("reason"):
+        parts.append(screen.paint(screen.symbol("·"), "dim") + " " + printable(told["reason"]))
+    return " ".join(parts)
+
+
+def launch(screen: Screen, name: str, told: dict[str, Any]) -> list[str]:
+    """The exact exec of a service."""
+    import shlex
+
+    who = told["user"] + (f":{told['group']}" if told["group"] else "")
+    if told["groups"]:
+        who += " and " + ", ".join(told["groups"])
+    facts = [
+        ("exec", shlex.join(told["argv"])),
+        ("in", told["cwd"]),
+        ("as", who),
+        ("umask", told["umask"]),
+        ("nice", "" if told["nice"] is None else str(told["nice"])),
+        ("oom", "" if told["oom_score_adj"] is None else str(told["oom_score_adj"])),
+        ("stdout", told["stdout"]),
+        ("stderr", told["stderr"]),
+        ("terminal", "yes" if told["tty"] else ""),
+        ("inherits", told["inherits"]),
+    ]
+    lines = [screen.paint(name, "bold"), *_fields(screen, facts)]
+    if told["env"]:
+        lines += [
+            "",
+            *_section(screen, "Environment", [f"{k}={v}" for k, v in sorted(told["env"].items())], fold=False),
+        ]
+    if told["steps"]:
+        lines += ["", *_section(screen, "Before exec", told["steps"])]
+    return lines
+
+
+def _title(screen: Screen, service: dict[str, Any], story: dict[str, Any]) -> str:
+    symbol, colour = render.look(service)
+    mark = screen.paint(screen.symbol(symbol), colour) + " " if screen.terminal else ""
+    description = f" - {printable(story['description'])}" if story["description"] else ""
+    return mark + screen.paint(service["name"], "bold") + description
+
+
+def _facts(story: dict[str, Any], now: float) -> list[tuple[str, str]]:
+    service = story["service"]
+    state = render.state_word(service)
+    if service["state"] == "running" and not service["ready"]:
+        state += ", not ready"
+    if service.get("since") is not None:
+        since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(service["since"]))
+        state += f" since {since} ({render.duration(max(now - service['since'], 0.0))})"
+    told = [("state", state), ("reason", printable(service["reason"]))]
+    if service.get("next") is not None:
+        told.append(("next", f"in {render.duration(max(service['next'] - now, 0.0))}"))
+    told += [("trouble", printable(service.get("trouble", ""))), ("health", service.get("health") or "")]
+    if service.get("pid") is not None:
+        several = service.get("processes") or 1
+        told.append(("pid", str(service["pid"]) + (f" and {several - 1} more" if several > 1 else "")))
+        used = [render.share(service.get("cpu")) + " CPU", render.size(service.get("memory")) + " memory"]
+        told.append(("uses", ", ".join(each for each in used if not each.startswith("- "))))
+    last = service.get("last_exit")
+    if last:
+        ago = render.duration(max(now - last["at"], 0.0))
+        told.append(("last end", f"{printable(last['text'])}, {ago} ago, after {render.duration(last['uptime'])}"))
+    left = service.get("retries_left")
+    told.append(("restarts", str(service["restarts"]) + ("" if left is None else f", {left} left")))
+    told += [
+        ("policy", story["policy"]),
+        ("command", printable(story["command"])),
+        ("in", story["cwd"]),
+        ("as", story["user"]),
+        ("needs", ", ".join(story["depends_on"])),
+        ("needed by", ", ".join(story["needed_by"])),
+        ("tags", ", ".join(story["tags"])),
+        ("stdout", story["stdout"]),
+        ("stderr", "" if story["stderr"] == story["stdout"] else story["stderr"]),
+    ]
+    if story.get("stale"):
+        told.append(("note", f"the declaration changed since this run began: pserv restart {service['name']}"))
+    return told
+
+
+def _fields(screen: Screen, facts: list[tuple[str, str]]) -> list[str]:
+    lines = []
+    for name, value in facts:
+        if value:
+            pieces = _folded(screen, value, 13)
+            lines.append("  " + screen.paint(f"{name:>9}", "dim") + "  " + pieces[0])
+            lines += [" " * 13 + piece for piece in pieces[1:]]
+    return lines
+
+
+def _section(screen: Screen, title: str, told: Any, fold: bool = True) -> list[str]:
+    lines = [screen.paint(title, "bold")]
+    for each in told:
+        text = printable(each)
+        lines += ["  " + piece for piece in (_folded(screen, text, 2) if fold else [text])]
+    return lines
+
+
+def _crash(screen: Screen, crash: dict[str, Any], now: float) -> list[str]:
+    ago = render.duration(max(now - crash["at"], 0.0))
+    head = f"{printable(crash['text'])}, {ago} ago, after {render.duration(crash['uptime'])}"
+    used = f"used {crash['user_cpu']:.2f} s user, {crash['system_cpu']:.2f} s system, {render.size(crash['max_rss'])}"
+    return _section(screen, "Last failure", [head, used, *crash["lines"]], fold=False)
+
+
+def _folded(screen: Screen, text: str, indent: int) -> list[str]:
+    return wrap(text, max(screen.width - indent, 20)) if screen.width else [text]

@@ -1,0 +1,116 @@
+"""A stream of changes that ends with outcomes: shown as it comes, told at its end. Reads `api.operations` as JSON."""
+
+from __future__ import annotations
+
+from pserv.cli import render
+from pserv.cli.terminal import Progress, Screen, err, out, printable, tell
+
+TYPE_CHECKING = False  # as in typing, which would cost 4 ms
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+UNDER_WAY = ("waiting", "starting", "stopping", "ending", "backoff")
+
+
+class Followed:
+    """What a stream told: the plan of a reload, the end. `done` is None when the daemon went away before it."""
+
+    __slots__ = ("done", "plan")
+
+    def __init__(self) -> None:
+        self.done: dict[str, Any] | None = None
+        self.plan: dict[str, Any] | None = None
+
+
+def follow(items: Iterable[dict[str, Any]], told: Followed, progress: Progress) -> None:
+    """Shows changes on the terminal's live line until the stream ends; raises PservError for an error in it."""
+    busy: dict[str, str] = {}
+    try:
+        for item in items:
+            kind = item["type"]
+            if kind == "change":
+                _note(busy, item["change"])
+                progress.show(", ".join(f"{name} {word}" for name, word in busy.items()))
+            elif kind == "plan":
+                told.plan = item
+            elif kind == "done":
+                told.done = item
+            elif kind == "error":
+                raise failure(item)
+    finally:
+        progress.clear()
+
+
+def failure(item: dict[str, Any]) -> Exception:
+    """The PservError of an `Error` of the API."""
+    from pserv.api.failures import exception_of
+
+    return exception_of(item)
+
+
+def act(items: Iterable[dict[str, Any]], verb: str) -> Followed:
+    """Follows an action to its end. Ctrl-C ends the waiting, not the action, and says so."""
+    told = Followed()
+    try:
+        follow(items, told, Progress(err()))
+    except KeyboardInterrupt:
+        tell(f"no longer waiting; the {verb} goes on", "pserv status")
+        raise
+    return told
+
+
+def finish(told: Followed, as_json: bool, *, waited: bool = True) -> int:
+    """Prints outcomes, or without waiting only where things are; the exit code."""
+    done = told.done
+    if done is None:
+        from pserv.model.errors import PservError
+
+        raise PservError("cannot tell how it ended: the daemon closed the connection", "pserv status")
+    if as_json:
+        from pserv.cli import json_output
+
+        shown = {name: value for name, value in done.items() if name != "type"}
+        if told.plan is not None:
+            shown["plan"] = {name: value for name, value in told.plan.items() if name != "type"}
+        json_output.show(shown)
+    else:
+        screen = out()
+        for outcome in done["outcomes"]:
+            screen.line(sentence(screen, outcome) if waited else f"{outcome['service']}: {outcome['state']}")
+        if done["message"]:
+            tell(done["message"])
+    return 0 if done["ok"] else 1
+
+
+def outcomes(screen: Screen, done: Iterable[dict[str, Any]]) -> None:
+    for outcome in done:
+        screen.line(sentence(screen, outcome))
+
+
+def sentence(screen: Screen, outcome: dict[str, Any]) -> str:
+    """ "web: running, pid 4242, after 0.8 s"; "worker: failed after 0.2 s: gave up after 5 retries …"."""
+    state = str(outcome["state"])
+    after = render.span(outcome["after"])
+    colour = "red" if not outcome["ok"] else render.LOOKS.get(state, ("", "dim"))[1]
+    mark = ""
+    if screen.terminal:
+        mark = (
+            screen.paint(screen.symbol(render.LOOKS.get(state, ("○", ""))[0] if outcome["ok"] else "✗"), colour) + " "
+        )
+    name, word = screen.paint(outcome["service"], "bold"), screen.paint(state, colour)
+    if outcome["ok"]:
+        pid = f", pid {outcome['pid']}" if outcome.get("pid") else ""
+        return f"{mark}{name}: {word}{pid}, after {after}"
+    reason = f": {printable(outcome['reason'])}" if outcome["reason"] else ""
+    return f"{mark}{name}: {word} after {after}{reason}"
+
+
+def _note(busy: dict[str, str], change: dict[str, Any]) -> None:
+    if change.get("kind") != "state" or not change.get("service"):
+        return
+    word = change.get("phase", "")
+    if word in UNDER_WAY:
+        busy[change["service"]] = "stopping" if word == "ending" else word
+    else:
+        busy.pop(change["service"], None)

@@ -1,0 +1,277 @@
+"""Every command and option once: parser, help and completion read this table. Nothing is parsed or run here.
+
+Read at every start of `pserv`, so: plain classes, no imports.
+"""
+
+from __future__ import annotations
+
+SIGNALS = ("HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "KILL", "STOP", "CONT", "WINCH")
+
+
+class Option:
+    """One option. `kind` is flag, text, many (text, repeatable), count, seconds, or a choice of words in `choices`."""
+
+    __slots__ = ("choices", "kind", "metavar", "name", "short", "text")
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        text: str,
+        metavar: str = "",
+        short: str = "",
+        choices: tuple[str, ...] = (),
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.text = text
+        self.metavar = metavar or "|".join(choices)
+        self.short = short
+        self.choices = choices
+
+
+class Command:
+    """One command. `words` tells what they are ("[NAME…]"), `least` and `most` how many, `completes` what Tab offers.
+
+    `run` names the function that does it, "module:function" below `pserv.cli`. With `verbatim` the words after the
+    first, or after `--`, are not ours to read.
+    """
+
+    __slots__ = ("completes", "group", "least", "most", "name", "options", "run", "text", "verbatim", "words")
+
+    def __init__(
+        self,
+        name: str,
+        group: str,
+        text: str,
+        run: str,
+        options: tuple[Option, ...] = (),
+        *,
+        words: str = "",
+        least: int = 0,
+        most: int | None = None,
+        completes: str = "",
+        verbatim: bool = False,
+    ) -> None:
+        self.name = name
+        self.group = group
+        self.text = text
+        self.run = run
+        self.options = (*options, *COMMON)
+        self.words = words
+        self.least = least
+        self.most = most if words else 0
+        self.completes = completes
+        self.verbatim = verbatim
+
+
+COMMON = (
+    Option("config", "many", "the configuration: a file or a folder; may be given again", "FILE", "c"),
+    Option("socket", "text", "talk to the daemon at this socket", "PATH"),
+    Option("json", "flag", "print JSON"),
+    Option("help", "flag", "tell about this command", short="h"),
+)
+
+ALL = Option("all", "flag", "all services")
+NO_WAIT = Option("no-wait", "flag", "return as soon as the daemon has taken the order")
+TIMEOUT = Option("timeout", "seconds", "wait at most so long; the action goes on", "TIME")
+FOLLOW = Option("follow", "flag", "go on with what comes, until Ctrl-C", short="f")
+EXIT_WHEN = Option(
+    "exit-when",
+    "choice",
+    "when the daemon ends by itself",
+    choices=("never", "all-done", "any-failed", "any-done"),
+)
+
+WAITING = (NO_WAIT, TIMEOUT)
+MANY = "[NAME…]"
+
+COMMANDS = (
+    Command(
+        "up",
+        "Run",
+        "apply the file, start everything, follow the output",
+        "up:up",
+        (
+            Option("detach", "flag", "leave it running in the background", short="d"),
+            EXIT_WHEN,
+            Option("exit-code-from", "text", "end when this service ends, with its exit code", "NAME"),
+            TIMEOUT,
+        ),
+        words=MANY,
+        completes="service",
+    ),
+    Command("down", "Run", "stop all services, then the daemon", "act:down"),
+    Command(
+        "daemon",
+        "Run",
+        "the daemon in the foreground, for systemd and as PID 1",
+        "daemon:daemon",
+        (
+            EXIT_WHEN,
+            Option("lease-fd", "count", "end when this descriptor is closed", "FD"),
+            Option("ready-fd", "count", "tell here when ready", "FD"),
+            Option("start", "many", "start only this; may be given again", "NAME"),
+            Option("no-start", "flag", "start nothing until told"),
+        ),
+    ),
+    Command(
+        "start",
+        "Act",
+        "start services and wait until settled",
+        "act:act",
+        (ALL, *WAITING),
+        words=MANY,
+        completes="service",
+    ),
+    Command(
+        "stop",
+        "Act",
+        "stop services and wait until gone",
+        "act:act",
+        (ALL, *WAITING),
+        words=MANY,
+        completes="service",
+    ),
+    Command(
+        "restart",
+        "Act",
+        "stop and start services",
+        "act:act",
+        (ALL, *WAITING),
+        words=MANY,
+        completes="service",
+    ),
+    Command(
+        "reload",
+        "Act",
+        "apply the changed configuration",
+        "act:reload",
+        (
+            Option("dry-run", "flag", "only tell what would be done"),
+            Option("previous", "flag", "back to the configuration before the last reload"),
+            *WAITING,
+        ),
+    ),
+    Command(
+        "signal",
+        "Act",
+        "send a signal",
+        "act:signal",
+        (ALL, Option("group", "flag", "to the whole process group")),
+        words="SIGNAL NAME…",
+        least=1,
+        completes="signal",
+    ),
+    Command(
+        "exec",
+        "Act",
+        "run your command in a service's environment, folder and user",
+        "output:execute",
+        (
+            Option("stdin", "flag", "hand on the standard input", short="i"),
+            Option("timeout", "seconds", "end the command after so long", "TIME"),
+        ),
+        words="NAME -- COMMAND…",
+        least=2,
+        completes="service",
+        verbatim=True,
+    ),
+    Command("status", "Look", "the table; with NAME its full story", "look:status", words=MANY, completes="service"),
+    Command("why", "Look", "why a service is in its state", "look:why", words="NAME…", least=1, completes="service"),
+    Command(
+        "list",
+        "Look",
+        "names and states, a line each, for scripts",
+        "look:names",
+        (Option("daemons", "flag", "the daemons of this machine instead"),),
+        words=MANY,
+        completes="service",
+    ),
+    Command(
+        "logs",
+        "Look",
+        "what services print",
+        "output:logs",
+        (
+            FOLLOW,
+            Option("lines", "count", "so many of the last lines of each (10)", "N", "n"),
+            Option("stream", "choice", "only this one", choices=("stdout", "stderr")),
+        ),
+        words=MANY,
+        completes="service",
+    ),
+    Command(
+        "events",
+        "Look",
+        "what was decided, and why",
+        "output:events",
+        (FOLLOW, Option("lines", "count", "so many of the last (100)", "N", "n")),
+        words=MANY,
+        completes="service",
+    ),
+    Command(
+        "show",
+        "Look",
+        "the exact exec: arguments, environment, user",
+        "look:show",
+        words=MANY,
+        completes="service",
+    ),
+    Command(
+        "wait",
+        "Look",
+        "wait until services are so",
+        "act:wait",
+        (
+            Option(
+                "for",
+                "choice",
+                "what to wait for (ready)",
+                choices=("ready", "healthy", "stopped", "done", "settled"),
+            ),
+            Option("timeout", "seconds", "give up after so long", "TIME"),
+        ),
+        words=MANY,
+        completes="service",
+    ),
+    Command("check", "Configure", "tell every mistake of the configuration", "files:check"),
+    Command(
+        "config",
+        "Configure",
+        "the values in effect",
+        "files:effective",
+        (Option("running", "flag", "of the running daemon instead of the files"),),
+        words=MANY,
+        completes="service",
+    ),
+    Command(
+        "upgrade",
+        "Pserv",
+        "hand over to the installed version, services untouched",
+        "act:upgrade",
+        (Option("keeper", "flag", "the keeper too"),),
+    ),
+    Command("version", "Pserv", "versions of this command and of the daemon", "look:version"),
+    Command("demo", "Pserv", "a tour of ten seconds that leaves nothing behind", "demo:demo"),
+    Command(
+        "completion",
+        "Pserv",
+        "a script to source in your shell",
+        "completion:script",
+        words="SHELL",
+        least=1,
+        most=1,
+        completes="shell",
+    ),
+    Command(
+        "__complete",
+        "",
+        "what Tab offers for the words so far",
+        "completion:complete",
+        words="WORD…",
+        verbatim=True,
+    ),
+)
+
+BY_NAME = {command.name: command for command in COMMANDS}

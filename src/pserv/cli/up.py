@@ -1,0 +1,193 @@
+"""`pserv up`: apply the file, start what is down, follow the output; or with -d leave it running."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from pserv.api.client import Client
+from pserv.cli import act, files, launching, stream, target, terminal
+from pserv.cli.following import Follower, until_ended
+from pserv.model.errors import PservError, Unreachable, UsageError
+
+TYPE_CHECKING = False  # as in typing, which would cost 4 ms
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+    from pserv.cli.launching import Started
+    from pserv.cli.parse import Arguments
+    from pserv.model.spec import Document
+
+
+def up(arguments: Arguments) -> int:
+    """Every mistake of the files is told before anything is touched."""
+    paths = target.files(arguments)
+    document = files.accepted(paths)
+    _check(arguments, document)
+    socket = target.socket(arguments)
+    running = _running(socket, paths)
+    if running:
+        return _join(arguments, socket, document)
+    if arguments.flag("detach"):
+        return _detached(arguments, paths, document)
+    return Foreground(arguments, document).run(paths)
+
+
+def _check(arguments: Arguments, document: Document) -> None:
+    named = arguments.text("exit-code-from")
+    if named and arguments.flag("detach"):
+        raise UsageError("cannot use --exit-code-from with -d: nobody would wait for the code", "pserv up without -d")
+    if named and named not in document.services:
+        from pserv.model.errors import NoSuchService
+
+        known = ", ".join(sorted(document.services)[:8])
+        raise NoSuchService(f"cannot take the exit code of {named!r}: there is no such service", f"there are: {known}")
+
+
+def _running(socket: str, paths: list[str]) -> bool:
+    """Whether a daemon answers there; raises PservError if it serves another file."""
+    try:
+        daemon = Client(socket).call_raw("status", {})["daemon"]
+    except Unreachable:
+        return False
+    served, ours = daemon["config"], os.path.realpath(paths[0])
+    if served and not any(os.path.realpath(path) == ours or path.startswith(ours + os.sep) for path in served):
+        raise PservError(
+            f"cannot use {socket}: that daemon serves {served[0]}", "give this file another `name`, or name a --socket"
+        )
+    return True
+
+
+def _join(arguments: Arguments, socket: str, document: Document) -> int:
+    """A daemon runs already: what the file says now is applied; Ctrl-C then only detaches."""
+    client = Client(socket)
+    timeout = arguments.seconds("timeout")
+    as_json = arguments.flag("json")
+    request = {"start": not arguments.words, "timeout": timeout}
+    told = stream.act(client.stream_raw("reload", request), "reload")
+    if not as_json:
+        act.tell_plan(terminal.out(), told.plan)
+    if arguments.words:
+        started = stream.act(client.stream_raw("start", {"names": arguments.words, "timeout": timeout}), "start")
+        started.plan = told.plan
+        told = started
+    code = stream.finish(told, as_json)
+    if arguments.flag("detach"):
+        return code
+    terminal.tell("following; Ctrl-C leaves the daemon running")
+    follower = Follower(socket, document.services, as_json=as_json)
+    try:
+        follower.start()
+        follower.join()
+    except KeyboardInterrupt:
+        terminal.tell("detached; the daemon goes on", "pserv down stops it")
+        return code
+    terminal.tell("the daemon has ended")
+    return code
+
+
+def _detached(arguments: Arguments, paths: list[str], document: Document) -> int:
+    options = _daemon_options(arguments)
+    for name in arguments.words:
+        options += ["--start", name]
+    started = launching.start(paths, options=options, socket=arguments.text("socket") or "", attached=False)
+    started.leave()
+    names = arguments.words or [name for name, service in document.services.items() if service.autostart]
+    if not names:
+        terminal.tell("the daemon runs; no service is declared to start with it", "pserv start NAME")
+        return 0
+    request = {"names": names, "for": "settled", "timeout": arguments.seconds("timeout")}
+    told = stream.act(Client(started.socket).stream_raw("wait", request), "start")
+    return stream.finish(told, arguments.flag("json"))
+
+
+def _daemon_options(arguments: Arguments) -> list[str]:
+    exit_when = arguments.text("exit-when")
+    return ["--exit-when", exit_when] if exit_when else []
+
+
+class Ordered(BaseException):
+    """A signal asked for the end; like KeyboardInterrupt no Exception, so that nothing on the way takes it for one."""
+
+
+class Foreground:
+    """A daemon of our own, which ends with us."""
+
+    def __init__(self, arguments: Arguments, document: Document) -> None:
+        self._arguments = arguments
+        self._document = document
+        self._code: int | None = None
+
+    def run(self, paths: list[str]) -> int:
+        """Until all has ended; the daemon's exit code, or that of --exit-code-from."""
+        options = [*_daemon_options(self._arguments), "--no-start"]
+        socket = self._arguments.text("socket") or ""
+        started = launching.start(paths, options=options, socket=socket, attached=True)
+        follower = Follower(started.socket, self._document.services, as_json=self._arguments.flag("json"))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _order)
+        try:
+            follower.start()
+            self._start(started.socket)
+            code = started.process.wait()
+        except Ordered:
+            code = self._end(started)
+        finally:
+            started.release()
+        follower.finish()
+        return self._code if self._code is not None else code if code >= 0 else 128 - code
+
+    def _start(self, socket: str) -> None:
+        """Starts what is wanted, now that the output is followed, and tells how it went."""
+        names = self._arguments.words
+        watched = self._arguments.text("exit-code-from")
+        request = {"names": names, "timeout": self._arguments.seconds("timeout")}
+        told = stream.Followed()
+        progress = terminal.Progress(terminal.err())
+        try:
+            if names or any(service.autostart for service in self._document.services.values()):
+                stream.follow(Client(socket).stream_raw("start", request), told, progress)
+        except Unreachable:
+            return  # It ended by itself, or its supervisor is being replaced: the start goes on.
+        if told.done is not None:
+            screen = terminal.err()
+            stream.outcomes(screen, told.done["outcomes"])
+            screen.stream.flush()
+        if watched:
+            until_ended(socket, watched, self._ended)
+
+    def _ended(self, code: int) -> None:
+        self._code = code
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def _end(self, started: Started) -> int:
+        """Stops in order; a second signal shortens every wait, a third leaves it to the lease."""
+        hurry = False
+        while True:
+            try:
+                told = stream.Followed()
+                request = {"hurry": hurry}
+                stream.follow(
+                    Client(started.socket).stream_raw("down", request), told, terminal.Progress(terminal.err())
+                )
+                self._tell_trouble(told.done)
+                started.release()
+                return started.process.wait()
+            except PservError:
+                started.release()
+                return started.process.wait()
+            except Ordered:
+                if hurry:
+                    started.release()
+                hurry = True
+                terminal.tell("once more: not waiting any longer")
+
+    def _tell_trouble(self, done: dict[str, Any] | None) -> None:
+        screen = terminal.err()
+        stream.outcomes(screen, [outcome for outcome in (done or {}).get("outcomes", ()) if not outcome["ok"]])
+        screen.stream.flush()
+
+
+def _order(_number: int, _frame: FrameType | None) -> None:
+    raise Ordered
