@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pserv.api import openapi
 from pserv.config import reference
 from pserv.rules import diagram
 
@@ -21,6 +22,10 @@ def schema() -> str:
     return json.dumps(reference.json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def api() -> str:
+    return json.dumps(openapi.document(), indent=2, ensure_ascii=False) + "\n"
+
+
 def states() -> str:
     return (
         "# The life of a service\n\n"
@@ -31,6 +36,7 @@ def states() -> str:
 
 
 GENERATED: tuple[tuple[str, Callable[[], str]], ...] = (
+    ("docs/openapi.json", api),
     ("docs/options.md", options),
     ("docs/states.md", states),
     ("schema/pserv.schema.json", schema),

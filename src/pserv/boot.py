@@ -12,8 +12,9 @@ from typing import Any
 
 from pserv import __version__
 from pserv.config import places
-from pserv.keeper.main import Boot
-from pserv.model.errors import InvalidConfig, Mistake, PservError, Refused
+from pserv.keeper.main import Boot, resume, run
+from pserv.model.errors import PservError, Refused
+from pserv.roles import Roles
 from pserv.system import memory, store
 
 LOCK = "lock"
@@ -57,25 +58,28 @@ def daemon(
     """
     asked = Start(files, lease_fd=lease_fd, ready_fd=ready_fd, exit_when=exit_when, names=start)
     try:
-        boot = _prepare(asked)
+        files = places.find(asked.files, asked.environ, os.getcwd(), asked.uid)
+        loading = Loading({"files": files})
+        roles = Roles()  # takes its time, beside the loader
+        boot = _prepare(asked, files, loading)
+        boot.kept = roles.descriptors
+        if asked.lease_fd < 0 <= asked.ready_fd:  # nobody reads what it prints
+            boot.log = os.path.join(boot.state_dir, "daemon.log")
     except PservError as error:
         _told(asked, error)
         return int(error.exit_code)
-    from pserv.keeper.main import run
-    from pserv.roles import ROLES
-
-    return int(run(boot, ROLES))
+    return int(run(boot, roles.table))
 
 
-def _prepare(asked: Start) -> Boot:
-    files = places.find(asked.files, asked.environ, os.getcwd(), asked.uid)
+def _prepare(asked: Start, files: list[str], loading: Loading) -> Boot:
+    """Lock, load, bind; everything that can be refused is refused here."""
     identity = places.identity(files[0])
     state_dir = os.path.join(places.state_folder(asked.environ, asked.uid), identity)
     path = places.socket(identity, asked.environ, asked.uid)
     run_dir = os.path.dirname(path)
     _make_private(run_dir)
     lock_fd = _lock(os.path.join(run_dir, LOCK), path)
-    document = _document(files, state_dir)
+    document = _document(files, state_dir, loading)
     if asked.exit_when is not None:
         document["daemon"] = {**document.get("daemon", {}), "exit_when": asked.exit_when}
     data = json.dumps(document).encode()
@@ -182,15 +186,14 @@ def _alias(run_dir: str, name: str, identity: str) -> list[str]:
     return [link]
 
 
-def _document(files: list[str], state_dir: str) -> dict[str, Any]:
-    """The accepted document as plain data, by the short-lived loader. Raises InvalidConfig with all mistakes."""
-    answer = _load({"files": files})
+def _document(files: list[str], state_dir: str, loading: Loading) -> dict[str, Any]:
+    """The accepted document as plain data. Raises InvalidConfig with all mistakes."""
+    answer = loading.answer()
     if "document" in answer:
         return dict(answer["document"])
-    mistakes = tuple(Mistake(**row) for row in answer["mistakes"])
     on_invalid = answer.get("on_invalid", "refuse")
     if on_invalid == "skip-service":
-        again = _load({"files": files, "skip_invalid": True})
+        again = Loading({"files": files, "skip_invalid": True}).answer()
         if "document" in again:
             return dict(again["document"])
     if on_invalid == "last-good":
@@ -201,26 +204,54 @@ def _document(files: list[str], state_dir: str) -> dict[str, Any]:
                 f"{files[0]} has mistakes, so the last good configuration runs; `pserv check` shows them"
             ]
             return document
-    raise InvalidConfig(mistakes)
+    raise _invalid(answer["mistakes"])
 
 
-def _load(request: dict[str, Any]) -> dict[str, Any]:
-    """One run of the loader: YAML is never imported into the process that stays."""
-    ask = memory.holding(json.dumps(request).encode())
-    os.lseek(ask, 0, os.SEEK_SET)
-    read_end, write_end = os.pipe()
-    argv = [sys.executable, "-P", "-m", "pserv.config.loader"]
-    actions = [(os.POSIX_SPAWN_DUP2, ask, 0), (os.POSIX_SPAWN_DUP2, write_end, 1)]
-    pid = os.posix_spawn(sys.executable, argv, os.environ, file_actions=actions)
-    os.close(write_end)
-    os.close(ask)
-    chunks = []
-    while chunk := os.read(read_end, 1 << 20):
-        chunks.append(chunk)
-    os.close(read_end)
-    _, status = os.waitpid(pid, 0)
-    try:
-        answer: dict[str, Any] = json.loads(b"".join(chunks))
-    except ValueError:
-        raise PservError(f"cannot load the configuration: the loader ended with status {status}") from None
-    return answer
+def _invalid(rows: list[dict[str, Any]]) -> PservError:
+    from pserv.model.mistakes import InvalidConfig, Mistake  # late: msgspec is for the supervisor's memory
+
+    return InvalidConfig(tuple(Mistake(**row) for row in rows))
+
+
+class Loading:
+    """One run of the loader beside us: YAML is never imported into the process that stays."""
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        ask = memory.holding(json.dumps(request).encode())
+        os.lseek(ask, 0, os.SEEK_SET)
+        self._answer, write_end = os.pipe()
+        argv = [sys.executable, "-P", "-m", "pserv.config.loader"]
+        actions = [(os.POSIX_SPAWN_DUP2, ask, 0), (os.POSIX_SPAWN_DUP2, write_end, 1)]
+        self._pid = os.posix_spawn(sys.executable, argv, os.environ, file_actions=actions)
+        os.close(write_end)
+        os.close(ask)
+
+    def answer(self) -> dict[str, Any]:
+        """What it said: `{"document"}` or `{"mistakes"}`. Raises PservError when it said nothing."""
+        chunks = []
+        while chunk := os.read(self._answer, 1 << 20):
+            chunks.append(chunk)
+        os.close(self._answer)
+        _, status = os.waitpid(self._pid, 0)
+        try:
+            answer: dict[str, Any] = json.loads(b"".join(chunks))
+        except ValueError:
+            raise PservError(f"cannot load the configuration: the loader ended with status {status}") from None
+        return answer
+
+
+def take_over(words: list[str]) -> int:
+    """What a keeper of another version executes: a role and the number of a descriptor.
+
+    `supervisor` and `logger` are that on a channel; `keeper` goes on from the state that the old one left there, or
+    with -1 only loads all.
+    """
+    role, fd = words[0], int(words[1])
+    roles = Roles()
+    if role == "keeper":
+        return int(resume(fd, roles.table, __version__, roles.descriptors))
+    return int(roles.table[role](socket.socket(fileno=fd), ""))
+
+
+if __name__ == "__main__":
+    sys.exit(take_over(sys.argv[1:]))

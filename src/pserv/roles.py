@@ -2,38 +2,57 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import sys
+from typing import TYPE_CHECKING
 
-# ssl brings 5 MB of libcrypto that nothing here uses; asyncio does without it when it is not there.
-_ssl = sys.modules.get("ssl")
-sys.modules["ssl"] = None  # type: ignore[assignment]
-try:
-    import asyncio  # noqa: F401
-finally:
-    if _ssl is None:
-        del sys.modules["ssl"]
-    else:
-        sys.modules["ssl"] = _ssl
+from pserv.bundle import Bundle
+from pserv.logger.main import logger
+from pserv.system.logs import reader
+from pserv.system.store import store
 
-from pserv.api import handlers  # noqa: E402
-from pserv.api.server import Server  # noqa: E402
-from pserv.logger.main import logger  # noqa: E402
-from pserv.supervisor import main  # noqa: E402
-from pserv.system.logs import reader  # noqa: E402
-from pserv.system.store import store  # noqa: E402
+if TYPE_CHECKING:
+    from pserv.keeper.roles import Role
+    from pserv.supervisor.main import Session
+
+SUPERVISORS = ("pserv.model", "pserv.rules", "pserv.supervisor", "pserv.system", "pserv.api", "msgspec", "h11")
+"""Packages that only the supervisor imports. With them in the keeper a fork would take half as long again, and the
+pages that both then write to would be there twice."""
 
 
-async def _serve(session: main.Session, sockets: list[socket.socket]) -> Server:
+class Roles:
+    """What a fork of the keeper can be, by name. Logger and reader are loaded now, the supervisor's code is held."""
+
+    def __init__(self) -> None:
+        self._bundle = Bundle(SUPERVISORS)
+        self.table: dict[str, Role] = {
+            "supervisor": self.supervisor,
+            "logger": logger,
+            "reader": reader,
+            "store": store,
+        }
+
+    @property
+    def descriptors(self) -> set[int]:
+        """What a fork needs of its parent's."""
+        return self._bundle.descriptors
+
+    def supervisor(self, channel: socket.socket, argument: str) -> int:
+        """The supervisor, on this channel to the keeper."""
+        sys.meta_path.insert(0, self._bundle)
+        # ssl brings 5 MB of libcrypto that nothing here uses; asyncio does without it when it is not there.
+        sys.modules["ssl"] = None  # type: ignore[assignment]
+        from pserv.supervisor import main
+
+        gc.enable()
+        return main.supervise(channel, _serve)
+
+
+async def _serve(session: Session, sockets: list[socket.socket]) -> None:
+    from pserv.api import handlers
+    from pserv.api.server import Server
+
     server = Server(handlers.table(session), on_bug=lambda error: session.bug("an API request", error))
     for listening in sockets:
         await server.serve(listening)
-    return server
-
-
-def supervisor(channel: socket.socket, argument: str) -> int:
-    """The supervisor, on this channel to the keeper."""
-    return main.supervise(channel, _serve)
-
-
-ROLES = {"supervisor": supervisor, "logger": logger, "reader": reader, "store": store}

@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -12,7 +14,8 @@ import pytest
 from pserv.api.operations import OPERATIONS, Act, Done, Line, Logs, Names, Wait
 from pserv.api.peer import Access, Peer
 from pserv.api.server import Limits, Server
-from pserv.model.errors import InvalidConfig, Mistake, NoSuchService, PservError, Refused, UsageError
+from pserv.model.errors import NoSuchService, PservError, Refused, UsageError
+from pserv.model.mistakes import InvalidConfig, Mistake
 
 from .serving import (
     PATIENCE,
@@ -331,14 +334,17 @@ class TestLimits:
             assert status_of(reply) == 408
 
     def test_idle_connection_has_no_timer(self, serving: Serving) -> None:
-        with serving.connect() as sock:
-            sock.sendall(get("/v1/version")[:5])
-            sock.sendall(get("/v1/version")[5:])
+        with serving.connect() as sock, serving.connect() as other:
+            request = get("/v1/version")
+            for cut in (request[:5], request[5:10], request[10:-1]):
+                sock.sendall(cut)
+                other.sendall(request)  # its reply shows that the loop has read the other one's part
+                read_reply(other)
+            assert len([timer for timer in serving.loop.timers if not timer.cancelled()]) == 1
+            sock.sendall(request[-1:])
             assert read_reply(sock)[0] == 200
-            with serving.connect():
-                sock.sendall(get("/v1/version"))
-                read_reply(sock)
-                assert [timer for timer in serving.loop.timers if not timer.cancelled()] == []
+            serving.run(asyncio.sleep(0))
+            assert [timer for timer in serving.loop.timers if not timer.cancelled()] == []
         assert serving.server.limits.receive == 30
 
     def test_one_too_many_is_told_so_and_the_others_stay(self) -> None:
@@ -413,6 +419,20 @@ class TestClientsThatMisbehave:
             stuck.close()
             assert flood.ended.wait(PATIENCE)
             assert flood.lines > counts[1]
+
+    def test_client_that_sends_on_and_on_is_not_read_meanwhile(self) -> None:
+        with Serving(logs=Follow()) as serving, serving.connect() as hostile, serving.connect() as other:
+            hostile.sendall(get("/v1/logs"))
+            hostile.setblocking(False)
+            sent = blocked = 0
+            while blocked < 10 and sent < 4_000_000:
+                try:
+                    sent += hostile.send(get("/v1/version") * 1000)
+                except BlockingIOError:
+                    blocked += 1
+                    other.sendall(get("/v1/version"))  # the loop has its chance to read more
+                    read_reply(other)
+            assert sent < 1_000_000
 
     def test_client_that_reads_a_flood_does_not_starve_others(self) -> None:
         flood = Flood()
@@ -569,3 +589,10 @@ class TestClosing:
             serving.run(close(serving.server))
             assert read_reply(sock)[0] == 200
             assert everything(sock) == b""
+
+
+def test_imports_nothing_heavy() -> None:
+    code = "import sys; sys.modules['ssl'] = None; import pserv.api.server; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"_ssl", "hashlib", "_hashlib", "hmac", "yaml", "json", "http.client", "urllib.request", "difflib", "email"}
+    assert not heavy & set(done.stdout.split())

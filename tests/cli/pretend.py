@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pserv.api.operations import OPERATIONS, Done, Error, Operation, Plan, Progress
+from pserv.api.operations import OPERATIONS, Operation
 from pserv.api.peer import Peer
 from pserv.api.routing import Handler
 from pserv.api.server import Server
@@ -21,6 +21,8 @@ Answer = Callable[[Any], Any]
 """From a request to a reply, for a stream to its lines; what it raises is the reply's error."""
 HANG = object()
 """Among the lines of a stream: nothing more comes."""
+CUT = object()
+"""Among the lines of a stream: the daemon goes away in the middle of it."""
 
 
 class Daemon:
@@ -71,6 +73,10 @@ class Daemon:
                 if line is HANG:
                     self.hanging.set()
                     await asyncio.Event().wait()
+                if line is CUT:
+                    for connection in list(self._server._connections):
+                        connection.abort()
+                    return
                 yield line
 
         return stream if row.stream else call

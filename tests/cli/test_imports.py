@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.pretend import Daemon, Done, outcome, service, status
+from pserv.api.operations import Done
+from tests.cli.pretend import Daemon, outcome, service, status
 
 SLOW = {
     "argparse", "asyncio", "click", "concurrent", "dataclasses", "difflib", "h11", "inspect", "json",
     "msgspec", "shutil", "socket", "ssl", "subprocess", "tempfile", "textwrap", "threading", "yaml", "pserv.model.spec",
-    "pserv.model.errors", "pserv.api.operations", "pserv.config.loader", "pserv.supervisor", "pserv.keeper", "pserv.rules",
+    "pserv.model.errors", "pserv.api.operations", "pserv.config.loader", "pserv.supervisor", "pserv.keeper",
 }  # fmt: skip
 SCRIPT = """
 import sys

@@ -33,12 +33,12 @@ def table(screen: Screen, *services: ServiceStatus) -> str:
 
 def test_a_pipe_gets_plain_lines_that_are_never_cut() -> None:
     assert table(screens.pipe(), *ROWS) == (
-        """\
+        f"""\
 NAME     STATE      READY   PID      UPTIME  RESTARTS   CPU  MEMORY  WHY
 web      running    yes    4242  3 min 12 s         2  1.2%   24 MB
 db       unhealthy  yes    4242  3 min 12 s         0  1.2%   24 MB  http://:8080/health: 500
 queue    backoff    -         -           -         3     -       -  killed by SIGSEGV; again in 4 s
-worker   failed     -         -           -         5     -       -  gave up after 5 retries: exit code 1; policy on-failure
+worker   failed     -         -           -         5     -       -  {GAVE_UP}
 migrate  exited     -         -           -         0     -       -
 old      stopped    -         -           -         0     -       -"""
     )

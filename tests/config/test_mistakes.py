@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pserv.config.loader import load
-from pserv.model.errors import InvalidConfig
+from pserv.model.mistakes import InvalidConfig
 
 CORPUS = Path(__file__).parent / "mistakes"
 FILES = sorted([*CORPUS.glob("*.yaml"), *CORPUS.glob("*.toml")])

@@ -9,7 +9,7 @@ import socket
 import sys
 from typing import Any
 
-from pserv.keeper.main import Boot, run
+from pserv.keeper.main import Boot, resume, run
 from pserv.keeper.protocol import Channel
 
 CONTROL = os.environ.get("PSERV_TEST_CONTROL", "")
@@ -21,7 +21,10 @@ def remote(kind: str, channel: socket.socket) -> int:
         control.connect(CONTROL)
         socket.send_fds(control, [json.dumps([kind, os.getpid()]).encode()], [channel.fileno()])
         channel.close()
-        told = control.recv(16)
+        try:
+            told = control.recv(16)
+        except ConnectionResetError:
+            told = b""
         return int(told) if told else 0
 
 
@@ -51,9 +54,9 @@ class PlainLogger:
     def run(self) -> int:
         while not (self.finishing and not self.streams):
             wanted = {fd: number for number, (fd, _) in self.streams.items()}
-            ready, _, _ = select.select([self.channel, *wanted], [], [], 0 if self.finishing else None)
+            ready, _, _ = select.select([self.channel.fileno(), *wanted], [], [], 0 if self.finishing else None)
             for one in ready:
-                if isinstance(one, int):
+                if wanted.get(one) in self.streams:
                     self.read(wanted[one])
                 elif not self.hear():
                     return 0
@@ -72,6 +75,9 @@ class PlainLogger:
                 self.drain(message)
             elif message["op"] == "finish":
                 self.finishing = True
+            elif message["op"] == "release":
+                self.channel.send({"op": "released"})
+                return False
         return alive
 
     def drain(self, message: dict[str, Any]) -> None:
@@ -109,11 +115,16 @@ def plain_logger(channel: socket.socket, argument: str) -> int:
 
 
 def main() -> int:
-    """argv[1] is JSON: `boot` for Boot, `logger` plain, remote or none, `cgroups` false hides them."""
-    settings = json.loads(sys.argv[1])
+    """argv[1] is JSON: `boot` for Boot, `cgroups` false hides them; or a role, to be with the descriptor argv[2]."""
     roles = {"supervisor": supervisor, "reader": reader}
-    if settings["logger"] != "none":
-        roles["logger"] = plain_logger if settings["logger"] == "plain" else remote_logger
+    logger = os.environ.get("PSERV_TEST_LOGGER", "plain")
+    if logger != "none":
+        roles["logger"] = plain_logger if logger == "plain" else remote_logger
+    if sys.argv[1] == "keeper":
+        return resume(int(sys.argv[2]), roles, "test")
+    if sys.argv[1] in roles:
+        return roles[sys.argv[1]](socket.socket(fileno=int(sys.argv[2])), "")
+    settings = json.loads(sys.argv[1])
     return run(Boot(**settings["boot"]), roles, use_cgroups=settings["cgroups"])
 
 

@@ -26,7 +26,8 @@ FILE = Path(__file__)
 class Peer:
     """One role of the keeper, played by the test: its channel, and the process that stands for it."""
 
-    def __init__(self, pid: int, control: socket.socket, channel: socket.socket) -> None:
+    def __init__(self, kind: str, pid: int, control: socket.socket, channel: socket.socket) -> None:
+        self.kind = kind
         self.pid = pid
         self.control = control
         self.channel = Channel(channel)
@@ -135,33 +136,43 @@ class Daemon:
         os.chmod(path, 0o777)
         places = {"run_dir": str(folder), "state_dir": str(folder)}
         boot = {"version": "0", "name": "test", "cookie": self.cookie, **places, **boot}
-        settings = {"boot": boot, "logger": logger, "cgroups": cgroups}
+        settings = {"boot": boot, "cgroups": cgroups}
         self.cookie = boot["cookie"]
         self.process = subprocess.Popen(
             [*wrapper, sys.executable, "-m", "tests.keeper.daemon_main", json.dumps(settings)],
-            env={**os.environ, **(environment or {}), "PSERV_TEST_CONTROL": path},
+            env={**os.environ, **(environment or {}), "PSERV_TEST_CONTROL": path, "PSERV_TEST_LOGGER": logger},
             cwd=FILE.parents[2], stdin=subprocess.DEVNULL, pass_fds=pass_fds,
         )  # fmt: skip
         self._peers: list[Peer] = []
+        self._came: list[Peer] = []
 
-    def _accept(self) -> Peer:
+    def _accept(self, kind: str) -> Peer:
+        """The next process of the kind; others that came before it wait."""
+        while True:
+            for peer in self._came:
+                if peer.kind == kind:
+                    self._came.remove(peer)
+                    return peer
+            self._came.append(self._connected())
+
+    def _connected(self) -> Peer:
         control, _ = self._listener.accept()
         data, fds, _, _ = socket.recv_fds(control, 256, 1)
         kind, pid = json.loads(data)
-        peer = (Supervisor if kind == "supervisor" else Peer)(pid, control, socket.socket(fileno=fds[0]))
+        peer = (Supervisor if kind == "supervisor" else Peer)(kind, pid, control, socket.socket(fileno=fds[0]))
         self._peers.append(peer)
         return peer
 
     def supervisor(self) -> Supervisor:
         """The supervisor that comes next, with its table."""
-        peer = self._accept()
+        peer = self._accept("supervisor")
         assert isinstance(peer, Supervisor)
         peer.table, peer.descriptors = peer.op("table")
         return peer
 
     def logger(self) -> Peer:
         """The worker of the logger that comes next."""
-        return self._accept()
+        return self._accept("logger")
 
     def wait(self) -> int:
         return self.process.wait(PATIENCE)

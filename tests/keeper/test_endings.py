@@ -140,7 +140,7 @@ def test_descendants_are_noted_before_the_first_signal(daemon: Start, tmp_path: 
 def test_what_is_left_gets_a_signal_alone(daemon: Start, tmp_path: Path, cgroups: bool) -> None:
     supervisor = daemon(cgroups=cgroups).supervisor()
     path = fifo(tmp_path)
-    supervisor.up("web", 1, f"setsid sh -c 'echo $$ > {path}; while :; do sleep 100; done' & exit 4")
+    supervisor.up("web", 1, f"setsid sh -c 'echo $$ > {path}; exec sleep 1000' & exit 4")
     child = first_word(path)
     report = supervisor.report("exited", 1)
     assert (report["code"], report["gone"]) == (4, False)
@@ -208,3 +208,34 @@ def test_a_hundred_ends_at_once(daemon: Start) -> None:
     for run, pid in pids.items():
         report = supervisor.report("exited", run)
         assert (report["pid"], report["signal"], report["gone"]) == (pid, 9, True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make what an ordinary user cannot kill")
+def test_survivors_are_named_and_not_waited_for(daemon: Start, tmp_path: Path) -> None:
+    """A process that has become another user's, which the keeper may not kill, stands for one in state D."""
+    for folder in tmp_path.parents[:3]:
+        folder.chmod(0o755)
+    tmp_path.chmod(0o777)
+    become = tmp_path / "become"
+    become.write_bytes(Path("/usr/bin/setpriv").read_bytes())
+    become.chmod(0o4755)  # setuid root
+    rig = daemon(wrapper=("setpriv", "--reuid=34567", "--regid=34567", "--clear-groups"))
+    supervisor = rig.supervisor()
+    path = fifo(tmp_path)
+    script = f"echo $$ > {path}; exec sleep 1000"
+    pid = supervisor.up("web", 1, str(become), "--reuid=0", "--regid=0", "--clear-groups", "sh", "-c", script)
+    assert first_word(path) == pid
+    supervisor.kill("web", 1)
+    report = supervisor.report("exited", 1)
+    assert (report["code"], report["signal"], report["gone"]) == (None, None, False)
+    survivors = supervisor.report("gone", 1)["survivors"]
+    assert survivors == [f"pid {pid} (sleep), state S"]
+    assert alive(pid)
+    supervisor.up("web", 2, "exit 0")
+    supervisor.report("exited", 2)
+    # When it ends at last it is reaped as any orphan.
+    os.kill(pid, signal.SIGKILL)
+    assert ended(pid)
+    supervisor.up("web", 3, "exit 0")
+    supervisor.report("exited", 3)
+    assert not os.path.exists(f"/proc/{pid}")

@@ -68,6 +68,8 @@ class World:
         self.dependency: Dependency = "ready"
         self.automatic: list[float] = []
         """When each restart was ordered since an operator last interfered."""
+        self.counted_before = 0
+        """The streak when the spec was exchanged: it was counted by another max_retries."""
         self.failures = 0
         self.expected_failures = 0
 
@@ -111,7 +113,7 @@ class World:
 
     def configure(self, spec: ServiceSpec) -> None:
         """The spec is exchanged under the service; a streak that was counted by the old one may exceed the new."""
-        self.spec = spec
+        self.spec, self.counted_before = spec, self.life.attempt
         self.post(Configured())
 
     def spawn_succeeds(self) -> None:
@@ -229,7 +231,7 @@ class World:
     def check_restarts(self, life: Life) -> None:
         assert 0 <= life.attempt <= life.restarts
         if self.spec.max_retries is not None:
-            assert life.attempt <= self.spec.max_retries
+            assert life.attempt <= max(self.spec.max_retries, self.counted_before)
         # Never a tight loop: of three runs in a row that nobody asked for, one waited or one lasted.
         for first, third in zip(self.automatic, self.automatic[2:], strict=False):
             assert third - first >= restart.FLOOR - 1e-6, "a tight loop"

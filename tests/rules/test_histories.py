@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -118,9 +118,7 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(
-    max_examples=150, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestHistories.settings = settings(max_examples=150, stateful_step_count=30)
 
 
 def ends_when_told(world: World) -> None:
@@ -138,7 +136,7 @@ def ends_when_told(world: World) -> None:
     assert world.life.reason.startswith(("stopped by operator", "not started yet"))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(spec=specs, codes=st.binary(max_size=120))
 def test_any_history_ends_when_told(spec: ServiceSpec, codes: bytes) -> None:
     world = World(spec)

@@ -14,7 +14,8 @@ from pserv.model.states import Goal, Life, Phase
 from pserv.rules.decision import Decision, stay
 from pserv.rules.machine import TABLE, Cell, Move, Table
 
-from .cases import CASES, Case
+from .cases import CASES
+from .lives import Case
 
 Damage = Callable[[Decision], Decision]
 MOVES: tuple[Move, ...] = tuple(dict.fromkeys(cell.do for cell in TABLE.values()))

@@ -216,9 +216,10 @@ class Connection(asyncio.BufferedProtocol):
     async def _stream(self, lines: AsyncIterator[Any]) -> None:
         """The head goes out with the first line, so an error before it still has its status."""
         pieces = 0
+        encoder = msgspec.json.Encoder()
         try:
             async for item in lines:
-                data = msgspec.json.Encoder().encode_lines(item if isinstance(item, list) else [item])
+                data = encoder.encode_lines(item if isinstance(item, list) else [item])
                 self._write(*self._stream_head(), h11.Data(data=data))
                 pieces += 1
                 if self._drained is not None:

@@ -7,13 +7,13 @@ import msgspec
 from pserv.api.operations import Error
 from pserv.model.errors import (
     ExitCode,
-    InvalidConfig,
     NoSuchService,
     PservError,
     Refused,
     Unreachable,
     UsageError,
 )
+from pserv.model.mistakes import InvalidConfig
 
 KINDS: tuple[tuple[str, type[PservError], int], ...] = (
     ("no-such-service", NoSuchService, 404),

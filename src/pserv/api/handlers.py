@@ -54,7 +54,7 @@ class Handlers:
 
     async def do_status(self, request: op.Names, peer: Peer) -> Status:
         names = select(request.names, self._supervisor.specs)
-        return Status(daemon_status(self._session), self._answers.rows(names))
+        return Status(await daemon_status(self._session), self._answers.rows(names))
 
     async def do_story(self, request: op.Names, peer: Peer) -> list[Story]:
         stories = []

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from pserv.model.errors import Mistake
 from pserv.model.events import Change
+from pserv.model.mistakes import Mistake
 from pserv.model.status import Launch, Outcome, ReloadStep, Status, Story
 
 

@@ -7,6 +7,7 @@ from pserv.cli.target import connect
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any, NoReturn
 
     from pserv.cli.parse import Arguments
@@ -24,7 +25,9 @@ def act(arguments: Arguments) -> int:
         "wait": not arguments.flag("no-wait"),
         "timeout": arguments.seconds("timeout"),
     }
-    told = stream.act(connect(arguments).stream_raw(verb, request), verb)
+    client = connect(arguments)
+    again = {"names": arguments.words, "for": "settled", "timeout": request["timeout"]}
+    told = stream.act(lambda: client.stream_raw(verb, request), verb, lambda: client.stream_raw("wait", again))
     return stream.finish(told, arguments.flag("json"), waited=not arguments.flag("no-wait"))
 
 
@@ -35,7 +38,12 @@ def wait(arguments: Arguments) -> int:
         "for": arguments.text("for") or "ready",
         "timeout": arguments.seconds("timeout"),
     }
-    told = stream.act(connect(arguments).stream_raw("wait", request), "work")
+    client = connect(arguments)
+
+    def begin() -> Iterable[dict[str, Any]]:
+        return client.stream_raw("wait", request)
+
+    told = stream.act(begin, "work", begin)
     return stream.finish(told, arguments.flag("json"))
 
 
@@ -47,7 +55,7 @@ def reload(arguments: Arguments) -> int:
         "wait": not arguments.flag("no-wait"),
         "timeout": arguments.seconds("timeout"),
     }
-    told = stream.act(connect(arguments).stream_raw("reload", request), "reload")
+    told = stream.act(lambda: connect(arguments).stream_raw("reload", request), "reload")
     if not arguments.flag("json"):
         tell_plan(terminal.out(), told.plan)
     return stream.finish(told, arguments.flag("json"), waited=not arguments.flag("no-wait"))
@@ -87,8 +95,25 @@ def signal(arguments: Arguments) -> int:
 
 def down(arguments: Arguments) -> int:
     """Stops everything and ends the daemon; it is gone when this returns."""
-    told = stream.act(connect(arguments).stream_raw("down", {}), "shutdown")
-    return stream.finish(told, arguments.flag("json"))
+    from pserv.cli.ending import wait_for_end
+    from pserv.model.errors import PservError, Unreachable
+
+    client = connect(arguments)
+    keeper = client.call_raw("status", {})["daemon"]["keeper_pid"]
+    told: stream.Followed | None = None
+    try:
+        told = stream.act(lambda: client.stream_raw("down", {}), "shutdown")
+    except Unreachable:
+        pass  # A supervisor that was replaced or has ended; the order to end is the keeper's.
+    if not wait_for_end(keeper):
+        raise PservError(f"cannot end the daemon: its keeper (pid {keeper}) is still there", "pserv status")
+    if told is not None and told.done is not None:
+        return stream.finish(told, arguments.flag("json"))
+    if arguments.flag("json"):
+        from pserv.cli import json_output
+
+        json_output.show({"ok": True, "outcomes": [], "message": ""})
+    return 0
 
 
 def upgrade(arguments: Arguments) -> int:

@@ -37,7 +37,7 @@ def _look(folder: str) -> dict[str, Any]:
     from pserv.model.errors import PservError
 
     shown: dict[str, Any] = {"name": os.path.basename(folder), "state": "stale", "pid": None, "config": []}
-    shown["socket"] = os.path.join(folder, "pserv.sock")
+    shown["socket"] = os.path.join(folder, target.SOCKET)
     try:
         daemon = Client(shown["socket"]).call_raw("status", {})["daemon"]
     except PservError:

@@ -24,9 +24,10 @@ services:
 
   flaky:
     description: cannot work
+    type: oneshot
     command: ["{python}", "-c", "import sys; sys.exit('no database at port 5432')"]
     autostart: false
-    max_retries: 2
+    restart: on-failure:2
     backoff: {{initial: 200ms}}
 """
 

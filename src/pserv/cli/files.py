@@ -64,23 +64,9 @@ def _running(arguments: Arguments) -> dict[str, Any]:
 
 
 def _of_files(arguments: Arguments) -> dict[str, Any]:
-    import msgspec
+    from pserv.cli.effective import written
 
-    document = accepted(files(arguments))
-    plain: dict[str, Any] = msgspec.to_builtins(document)
-    # msgspec leaves defaults out of what it encodes; here they are what is asked for.
-    plain["services"] = {name: _all_fields(spec) for name, spec in document.services.items()}
-    return plain
-
-
-def _all_fields(value: Any) -> Any:
-    import msgspec
-
-    if isinstance(value, msgspec.Struct):
-        return {name: _all_fields(each) for name, each in msgspec.structs.asdict(value).items()}
-    if isinstance(value, tuple):
-        return [_all_fields(each) for each in value]
-    return value
+    return written(accepted(files(arguments)))
 
 
 def _selected(services: dict[str, Any], names: list[str]) -> dict[str, Any]:

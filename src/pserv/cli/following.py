@@ -6,15 +6,17 @@ import threading
 
 from pserv.api.client import Client
 from pserv.cli import output, terminal
-from pserv.model.errors import PservError, Unreachable
+from pserv.model.errors import PservError
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 PATIENCE = 0.2
 """Seconds between two attempts to reach a daemon whose supervisor is being replaced."""
+FROM_THE_BEGINNING = 1_000_000
+"""More lines than a service prints before its log is opened."""
 
 
 class Follower:
@@ -24,51 +26,59 @@ class Follower:
         self._socket = socket
         self._names = sorted(names)
         self._as_json = as_json
+        self._screen = terminal.out()
+        self._prefixes = output.Prefixes(self._screen, self._names)
         self._over = threading.Event()
-        self._connected = threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
+        self._threads: list[threading.Thread] = []
 
-    def start(self) -> None:
-        """Returns when the first request is under way, so that nothing printed from now on is missed."""
+    def start(self, *, nothing_runs: bool = False) -> None:
+        """Returns when it is asked for all that comes from now on.
+
+        The log is opened a moment after that. If `nothing_runs` yet, a log that is still empty is read from its
+        beginning, so that not even the first line of a service that ends at once is missed.
+        """
         output.flush_lines()
-        self._thread.start()
-        self._connected.wait(2.0)
+        fresh: list[str] = []
+        if nothing_runs:
+            old = Client(self._socket).stream_raw("logs", {"names": [], "lines": 1})
+            fresh = sorted({*self._names} - {item["service"] for item in old if item["type"] == "line"})
+        others = [name for name in self._names if name not in fresh]
+        for names, lines in ((fresh, FROM_THE_BEGINNING), (others, 0)):
+            if names:
+                items = Client(self._socket).stream_raw("logs", {"names": names, "lines": lines, "follow": True})
+                thread = threading.Thread(target=self._follow, args=(names, items), name="follower", daemon=True)
+                self._threads.append(thread)
+                thread.start()
 
     def join(self) -> None:
         """Until the daemon has ended."""
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
     def finish(self) -> None:
         """The daemon has ended: what it still sent is written."""
         self._over.set()
-        self._thread.join(1.0)
+        for thread in self._threads:
+            thread.join(1.0)
 
-    def _follow(self) -> None:
-        screen = terminal.out()
-        prefixes = output.Prefixes(screen, self._names)
+    def _follow(self, names: list[str], items: Iterable[dict[str, Any]]) -> None:
         while True:
             try:
-                items = Client(self._socket).stream_raw("logs", {"names": [], "lines": 0, "follow": True})
-                self._write(screen, self._noted(items), prefixes)
+                self._write(items)
             except BrokenPipeError:
-                return
-            except Unreachable:
-                self._connected.set()
                 return
             except (PservError, OSError):
                 pass
-            self._connected.set()
             if self._over.wait(PATIENCE):
                 return
+            try:
+                items = Client(self._socket).stream_raw("logs", {"names": names, "lines": 0, "follow": True})
+            except (PservError, OSError):
+                return
 
-    def _noted(self, items: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        stream = iter(items)
-        self._connected.set()
-        yield from stream
-
-    def _write(self, screen: terminal.Screen, items: Iterable[dict[str, Any]], prefixes: output.Prefixes) -> None:
+    def _write(self, items: Iterable[dict[str, Any]]) -> None:
         if not self._as_json:
-            output.write_lines(screen, items, prefixes)
+            output.write_lines(self._screen, items, self._prefixes)
             return
         from pserv.cli.json_output import line
 

@@ -67,6 +67,8 @@ def start(files: list[str], *, options: list[str], socket: str, attached: bool) 
         started.socket = _socket_told(ready, process)
     except BaseException:
         started.release()
+        if process.poll() is None:
+            process.terminate()
         raise
     finally:
         os.close(ready)

@@ -88,7 +88,7 @@ def why(arguments: Arguments) -> int:
 
         screen = terminal.out()
         for story in stories:
-            for line in reasons(screen, story, time.time()):
+            for line in reasons(screen, story):
                 screen.line(line)
     return exit_code([story["service"] for story in stories], True)
 
@@ -154,7 +154,7 @@ def version(arguments: Arguments) -> int:
     screen = terminal.out()
     screen.line(f"pserv {__version__} (Python {python})")
     if daemon is not None:
-        keeper = "" if daemon["keeper"] == daemon["pserv"] else f", its keeper {daemon['keeper']}"
+        keeper = "" if daemon["keeper"] in ("", daemon["pserv"]) else f", its keeper {daemon['keeper']}"
         screen.line(f"daemon {daemon['pserv']}{keeper} (Python {daemon['python']}, protocol {daemon['protocol']})")
         if daemon["pserv"] != __version__:
             terminal.tell("the daemon runs another version than this command", "pserv upgrade")

@@ -16,10 +16,12 @@ INTERRUPTED = 130
 """128 + SIGINT, as a shell has it."""
 BROKEN_PIPE = 141
 """128 + SIGPIPE: who read our output has gone, as with `pserv logs | head`."""
+UNREACHABLE = 5
+"""ExitCode.UNREACHABLE."""
 
 
 def main(argv: list[str]) -> int:
-    """Runs the command line after the program's name; returns its exit code and lets nothing escape."""
+    """Runs the command line after the program's name; its exit code. Lets nothing escape but a bug of ours."""
     terminal.prepare()
     try:
         code = run(argv)
@@ -65,7 +67,12 @@ def _told(error: Exception, argv: list[str]) -> int:
         from pserv.cli.json_output import error_document
 
         sys.stdout.write(error_document(error))
-    terminal.tell(error.message, error.hint)
+    hint = error.hint
+    if error.exit_code == UNREACHABLE:
+        from pserv.cli.target import advice
+
+        hint = advice(hint)
+    terminal.tell(error.message, hint)
     return int(error.exit_code)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from pserv.cli import terminal
-from pserv.cli.stream import failure
 from pserv.cli.target import connect
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
@@ -61,7 +60,7 @@ def logs(arguments: Arguments) -> int:
 
 
 def write_lines(screen: Screen, items: Iterable[dict[str, Any]], prefixes: Prefixes | None) -> None:
-    """Writes lines of logs until the stream ends; raises PservError for an error in it."""
+    """Writes lines of logs until the stream ends."""
     write = screen.stream.write
     for item in items:
         kind = item["type"]
@@ -70,8 +69,6 @@ def write_lines(screen: Screen, items: Iterable[dict[str, Any]], prefixes: Prefi
             write(f"{before}{item['text']}\n")
         elif kind == "dropped":
             terminal.tell(f"{item['count']} lines were not shown: this terminal was too slow", "pserv logs -n N")
-        elif kind == "error":
-            raise failure(item)
 
 
 def flush_lines() -> None:
@@ -100,8 +97,6 @@ def events(arguments: Arguments) -> int:
             screen.line(change(screen, item["change"], time.time(), names=True))
         elif item["type"] == "dropped":
             terminal.tell(f"{item['count']} events were not shown: this terminal was too slow", "pserv events -n N")
-        elif item["type"] == "error":
-            raise failure(item)
     return 0
 
 
@@ -123,8 +118,6 @@ def execute(arguments: Arguments) -> int:
             stream.flush()
         elif item["type"] == "ended":
             code, message = item["code"], item["message"]
-        elif item["type"] == "error":
-            raise failure(item)
     if as_json:
         from pserv.cli import json_output
 
@@ -142,7 +135,9 @@ def _stdin() -> str:
     except UnicodeDecodeError as error:
         from pserv.model.errors import UsageError
 
-        raise UsageError("cannot hand on the standard input: it is not UTF-8 text", "let the command read a file") from error
+        raise UsageError(
+            "cannot hand on the standard input: it is not UTF-8 text", "let the command read a file"
+        ) from error
 
 
 def _several(client: Any, names: list[str]) -> list[str]:
@@ -159,7 +154,5 @@ def _json_lines(items: Iterable[dict[str, Any]], follow: bool) -> int:
     if follow:
         flush_lines()
     for item in items:
-        if item["type"] == "error":
-            raise failure(item)
         print(line(item.get("change", item)))
     return 0

@@ -33,20 +33,18 @@ def tell(screen: Screen, story: dict[str, Any], now: float) -> list[str]:
     return lines
 
 
-def reasons(screen: Screen, story: dict[str, Any], now: float) -> list[str]:
-    """The chain of sentences of `pserv why`."""
+def reasons(screen: Screen, story: dict[str, Any]) -> list[str]:
+    """The chain of sentences of `pserv why`: the state first, what comes next last."""
     service = story["service"]
     symbol, colour = render.look(service)
-    head = f"{service['name']}: {render.state_word(service)}"
-    if service.get("since") is not None:
-        head += f" for {render.duration(max(now - service['since'], 0.0))}"
-    lines = [
-        screen.paint(screen.symbol(symbol) + " ", colour) + screen.paint(head, "bold") if screen.terminal else head
-    ]
-    told = list(story["why"]) or [service["reason"] or "no reason was given"]
-    if service.get("trouble"):
-        told.append(service["trouble"])
-    for sentence in told:
+    mark = screen.paint(screen.symbol(symbol) + " ", colour) if screen.terminal else ""
+    first, *more = list(story["why"]) or [f"{render.state_word(service)}: {service['reason']}"]
+    if service.get("trouble") and service["trouble"] not in more:
+        more.append(service["trouble"])
+    width = len(service["name"]) + 4
+    head, *folded = _folded(screen, printable(first), width)
+    lines = [f"{mark}{screen.paint(service['name'], 'bold')}: {head}", *("    " + piece for piece in folded)]
+    for sentence in more:
         lines += ["  " + piece for piece in _folded(screen, printable(sentence), 2)]
     return lines
 

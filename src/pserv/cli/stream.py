@@ -7,9 +7,13 @@ from pserv.cli.terminal import Progress, Screen, err, out, printable, tell
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
+    Items = Callable[[], Iterable[dict[str, Any]]]
+
+REPLACEMENTS = 20
+"""So many supervisors may die while one action is waited for."""
 UNDER_WAY = ("waiting", "starting", "stopping", "ending", "backoff")
 
 
@@ -23,41 +27,51 @@ class Followed:
         self.plan: dict[str, Any] | None = None
 
 
-def follow(items: Iterable[dict[str, Any]], told: Followed, progress: Progress) -> None:
-    """Shows changes on the terminal's live line until the stream ends; raises PservError for an error in it."""
+def follow(items: Iterable[dict[str, Any]], told: Followed, progress: Progress | None) -> None:
+    """Shows changes on the live line, if any, until the stream ends; raises PservError for an error in it."""
     busy: dict[str, str] = {}
     try:
         for item in items:
             kind = item["type"]
-            if kind == "change":
+            if kind == "change" and progress is not None:
                 _note(busy, item["change"])
                 progress.show(", ".join(f"{name} {word}" for name, word in busy.items()))
             elif kind == "plan":
                 told.plan = item
             elif kind == "done":
                 told.done = item
-            elif kind == "error":
-                raise failure(item)
     finally:
-        progress.clear()
+        if progress is not None:
+            progress.clear()
 
 
-def failure(item: dict[str, Any]) -> Exception:
-    """The PservError of an `Error` of the API."""
-    from pserv.api.failures import exception_of
+def act(begin: Items, verb: str, again: Items | None = None) -> Followed:
+    """Begins an action and follows it to its end. Ctrl-C ends the waiting, not the action, and says so.
 
-    return exception_of(item)
-
-
-def act(items: Iterable[dict[str, Any]], verb: str) -> Followed:
-    """Follows an action to its end. Ctrl-C ends the waiting, not the action, and says so."""
+    `again` is what to follow when the supervisor is replaced meanwhile: the action itself is remembered.
+    """
     told = Followed()
+    attempts = REPLACEMENTS if again else 0
     try:
-        follow(items, told, Progress(err()))
+        items = begin()
+        while True:
+            try:
+                follow(items, told, Progress(err()))
+                return told
+            except Exception as error:
+                if again is None or not attempts or not _went_away(error):
+                    raise
+            attempts -= 1
+            items = again()
     except KeyboardInterrupt:
         tell(f"no longer waiting; the {verb} goes on", "pserv status")
         raise
-    return told
+
+
+def _went_away(error: Exception) -> bool:
+    from pserv.model.errors import Unreachable
+
+    return isinstance(error, Unreachable)
 
 
 def finish(told: Followed, as_json: bool, *, waited: bool = True) -> int:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pserv.api.client import Client
     from pserv.cli.parse import Arguments
 
+SOCKET = "pserv.sock"
+
 
 def files(arguments: Arguments) -> list[str]:
     """The configuration that is meant, the main file first; raises PservError where there is none."""
@@ -18,11 +20,18 @@ def files(arguments: Arguments) -> list[str]:
 
 
 def socket(arguments: Arguments) -> str:
-    """The path of the socket; raises PservError where neither a socket is named nor a configuration found."""
+    """The path of the socket; raises Unreachable where neither a socket is named nor a configuration found."""
     named = arguments.text("socket") or os.environ.get("PSERV_SOCKET")
     if named:
         return named
-    return places.socket(places.identity(files(arguments)[0]), os.environ, os.geteuid())
+    try:
+        return places.socket(places.identity(files(arguments)[0]), os.environ, os.geteuid())
+    except Exception as error:
+        from pserv.model.errors import PservError, Unreachable
+
+        if not isinstance(error, PservError):
+            raise
+        raise Unreachable(error.message, error.hint) from error
 
 
 def connect(arguments: Arguments) -> Client:
@@ -32,18 +41,19 @@ def connect(arguments: Arguments) -> Client:
 
 
 def daemons() -> list[str]:
-    """The run folders of this user's daemons, alive or not. Links are second names of the same (`name` in a file)."""
+    """The run folders of this user's daemons, alive or killed. Links are second names (`name` in a file) of others."""
     folder = places.run_folder(os.environ, os.geteuid())
     try:
         paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder))]
     except OSError:
         return []
-    return [path for path in paths if not os.path.islink(path) and os.path.isdir(path)]
+    return [path for path in paths if not os.path.islink(path) and os.path.lexists(os.path.join(path, SOCKET))]
 
 
-def advice(path: str) -> str:
-    """What to type when nobody answers at this socket."""
-    others = [os.path.basename(folder) for folder in daemons() if os.path.join(folder, "pserv.sock") != path]
-    if others and not os.path.exists(path):
-        return f"pserv up, or look who runs here: pserv list --daemons ({', '.join(others[:3])})"
-    return "pserv up"
+def advice(hint: str) -> str:
+    """What to type when nobody answers: the hint, and whose daemons run here."""
+    others = [os.path.basename(folder) for folder in daemons()]
+    if not others:
+        return hint
+    running = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+    return f"{hint}; or name another file's daemon with -c ({running} run here: pserv list --daemons)"

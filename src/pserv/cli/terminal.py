@@ -70,9 +70,9 @@ class Progress:
         width = (self._screen.width or 80) - 1
         if len(text) > width:
             text = text[: width - 1] + self._screen.symbol("…")[:1]
+        self._shown = True  # before it is so: Ctrl-C may come in between
         self._screen.stream.write("\r\x1b[K" + self._screen.paint(text, "dim"))
         self._screen.stream.flush()
-        self._shown = True
 
     def clear(self) -> None:
         if self._shown:

@@ -65,19 +65,20 @@ def _join(arguments: Arguments, socket: str, document: Document) -> int:
     timeout = arguments.seconds("timeout")
     as_json = arguments.flag("json")
     request = {"start": not arguments.words, "timeout": timeout}
-    told = stream.act(client.stream_raw("reload", request), "reload")
+    told = stream.act(lambda: client.stream_raw("reload", request), "reload")
     if not as_json:
         act.tell_plan(terminal.out(), told.plan)
     if arguments.words:
-        started = stream.act(client.stream_raw("start", {"names": arguments.words, "timeout": timeout}), "start")
+        order = {"names": arguments.words, "timeout": timeout}
+        started = stream.act(lambda: client.stream_raw("start", order), "start")
         started.plan = told.plan
         told = started
     code = stream.finish(told, as_json)
     if arguments.flag("detach"):
         return code
-    terminal.tell("following; Ctrl-C leaves the daemon running")
     follower = Follower(socket, document.services, as_json=as_json)
     try:
+        terminal.tell("following; Ctrl-C leaves the daemon running")
         follower.start()
         follower.join()
     except KeyboardInterrupt:
@@ -98,7 +99,7 @@ def _detached(arguments: Arguments, paths: list[str], document: Document) -> int
         terminal.tell("the daemon runs; no service is declared to start with it", "pserv start NAME")
         return 0
     request = {"names": names, "for": "settled", "timeout": arguments.seconds("timeout")}
-    told = stream.act(Client(started.socket).stream_raw("wait", request), "start")
+    told = stream.act(lambda: Client(started.socket).stream_raw("wait", request), "start")
     return stream.finish(told, arguments.flag("json"))
 
 
@@ -126,9 +127,10 @@ class Foreground:
         started = launching.start(paths, options=options, socket=socket, attached=True)
         follower = Follower(started.socket, self._document.services, as_json=self._arguments.flag("json"))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _order)
+            if signal.getsignal(number) != signal.SIG_IGN:  # nohup, and a shell's background
+                signal.signal(number, _order)
         try:
-            follower.start()
+            follower.start(nothing_runs=True)
             self._start(started.socket)
             code = started.process.wait()
         except Ordered:
@@ -144,10 +146,9 @@ class Foreground:
         watched = self._arguments.text("exit-code-from")
         request = {"names": names, "timeout": self._arguments.seconds("timeout")}
         told = stream.Followed()
-        progress = terminal.Progress(terminal.err())
         try:
             if names or any(service.autostart for service in self._document.services.values()):
-                stream.follow(Client(socket).stream_raw("start", request), told, progress)
+                stream.follow(Client(socket).stream_raw("start", request), told, None)
         except Unreachable:
             return  # It ended by itself, or its supervisor is being replaced: the start goes on.
         if told.done is not None:
@@ -164,13 +165,12 @@ class Foreground:
     def _end(self, started: Started) -> int:
         """Stops in order; a second signal shortens every wait, a third leaves it to the lease."""
         hurry = False
+        terminal.tell("stopping; once more, and nothing is waited for")
         while True:
             try:
                 told = stream.Followed()
                 request = {"hurry": hurry}
-                stream.follow(
-                    Client(started.socket).stream_raw("down", request), told, terminal.Progress(terminal.err())
-                )
+                stream.follow(Client(started.socket).stream_raw("down", request), told, None)
                 self._tell_trouble(told.done)
                 started.release()
                 return started.process.wait()
@@ -181,7 +181,7 @@ class Foreground:
                 if hurry:
                     started.release()
                 hurry = True
-                terminal.tell("once more: not waiting any longer")
+                terminal.tell("not waiting any longer")
 
     def _tell_trouble(self, done: dict[str, Any] | None) -> None:
         screen = terminal.err()

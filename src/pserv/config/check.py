@@ -51,7 +51,7 @@ class Check:
         spec = declared.spec
         used = [name for name in ONE_OF if getattr(spec, name) is not None]
         if not used:
-            if not _failed(declared, *ONE_OF):
+            if not self._findings.told(declared.name, ONE_OF):
                 self._wrong(declared, "", "says nothing to run", 'write command: "prog a b", or exec, or shell')
             return
         if len(used) > 1:
@@ -147,7 +147,12 @@ class Check:
             self._note(declared, "cwd", f"{spec.cwd} {what}")
         for option, path in (("stdout", spec.stdout), ("stderr", spec.stderr)):
             if path and path.startswith("/") and os.path.isdir(path):
-                self._wrong(declared, option, f"{path} is a folder", f"name a file in it: {path}/{declared.name}.log")
+                self._wrong(
+                    declared,
+                    option,
+                    f"{path} is a folder",
+                    f"name a file in it: {os.path.join(path, declared.name)}.log",
+                )
         if spec.tty and spec.stderr is not None:
             hint = "remove it: a terminal has one output"
             self._wrong(declared, "stderr", "cannot be apart from stdout on a tty", hint)
@@ -174,18 +179,15 @@ class Check:
         """Two writers of one file would cut each other's lines, and could not rotate it."""
         writers: dict[str, tuple[str, str]] = {}
         for name, option, path in self._outputs():
-            real = os.path.realpath(path)
-            first = writers.setdefault(real, (name, option))
-            if first == (name, option) or (first[0] == name and not _is_file(path)):
+            writer, other = writers.setdefault(os.path.realpath(path), (name, option))
+            if (writer, other) == (name, option) or not _is_file(path):
                 continue
-            if not _is_file(path):
-                continue
-            self._findings.service = name
-            if first[0] == name:
-                message, hint = f"{path} is also its {first[1]}", "remove stderr: it goes where stdout goes"
+            if writer == name:
+                message, hint = f"{path} is also its {other}", "remove stderr: it goes where stdout goes"
             else:
-                message = f"{path} is also written by services.{first[0]}.{first[1]}"
+                message = f"{path} is also written by services.{writer}.{other}"
                 hint = f"give each its own file, such as {os.path.splitext(path)[0]}.{name}.log"
+            self._findings.service = name
             self._wrong(self._services[name], option, message, hint)
         self._findings.service = ""
 
@@ -199,11 +201,6 @@ class Check:
 def _is_file(path: str) -> bool:
     """Devices and FIFOs may have several writers."""
     return os.path.isfile(path) or not os.path.exists(path)
-
-
-def _failed(declared: Declared, *options: str) -> bool:
-    """Whether one of them stands in the file, though it could not be read: that is already told."""
-    return any(declared.at(option) is not declared.key for option in options)
 
 
 def _user(name: str) -> int | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 _OPERATORS: Final = ("||", "&&", "|", ">", "<", ";", "&")
 _BLANKS: Final = " \t\r\n"
+_PLAIN: Final = re.compile(r"[^ \t\r\n'\"\\|&;<>`$]+")
+_PLAIN_IN_QUOTES: Final = re.compile(r'[^"\\`$]+')
 
 
 class NeedsShell(ValueError):
@@ -30,8 +33,14 @@ def split(text: str) -> tuple[str, ...]:
                 word = None
             position += 1
             continue
+        if text.startswith("\\\n", position):  # a backslash before the end of a line joins the lines
+            position += 2
+            continue
         word = [] if word is None else word
-        if char == "'":
+        if plain := _PLAIN.match(text, position):
+            word.append(plain.group())
+            position = plain.end()
+        elif char == "'":
             close = text.find("'", position + 1)
             if close < 0:
                 raise ValueError("a single quote is not closed")
@@ -42,8 +51,7 @@ def split(text: str) -> tuple[str, ...]:
         elif char == "\\":
             if position + 1 >= end:
                 raise ValueError("it ends with a backslash")
-            # A backslash before the end of a line joins the lines.
-            word.append("" if text[position + 1] == "\n" else text[position + 1])
+            word.append(text[position + 1])
             position += 2
         else:
             _refuse_syntax(text, position)
@@ -56,6 +64,10 @@ def split(text: str) -> tuple[str, ...]:
 
 def _double_quoted(text: str, position: int, word: list[str]) -> int:
     while position < len(text):
+        if plain := _PLAIN_IN_QUOTES.match(text, position):
+            word.append(plain.group())
+            position = plain.end()
+            continue
         char = text[position]
         if char == '"':
             return position + 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from pserv.config import neighbours, scalars
+from pserv.config import environment, neighbours, scalars
 from pserv.config.findings import Findings, Path, Wrong, short, shown
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
 from pserv.config.scalars import Spread, expected, suggestion
@@ -35,7 +35,7 @@ class Decoder:
             "words": self._words,
             "command": self._command,
             "arguments": self._command,
-            "environment": self._environment,
+            "environment": lambda shape, node, path: environment.variables(node, path, self._findings),
             "inactive": self._inactive,
         }
 
@@ -101,7 +101,8 @@ class Decoder:
         if read := self._collections.get(shape.kind):
             return read(shape, node, path)
         if not isinstance(node, Scalar):
-            raise Wrong(f"{node.called} where a single value is expected", f"write {expected(shape)}")
+            hint = "write it as command, or as exec and args" if shape.kind == "program" else f"write {expected(shape)}"
+            raise Wrong(f"{node.called} where a single value is expected", hint)
         return scalars.READERS[shape.kind](node, shape)
 
     def _either(self, shape: Shape, node: Node, path: Path) -> Any:
@@ -123,8 +124,7 @@ class Decoder:
             return self.struct(shape, node, path)
         short_form = SHORT.get(shape.cls)
         if short_form is None or not isinstance(node, Scalar):
-            forms = ", ".join(f"{name}: …" for name in list(shape.options)[:3])
-            raise Wrong(f"{self._described(node)} where a mapping is expected", f"write {{{forms}}}")
+            raise Wrong(f"{self._described(node)} where a mapping is expected", _as_struct(shape, node, path))
         option = shape.options[short_form]
         try:
             return {short_form: self._value(option.shape, node, path)}
@@ -219,18 +219,6 @@ class Decoder:
             return (scalars.resolved(words[0], before), *words[1:])
         return words
 
-    def _environment(self, shape: Shape, node: Node, path: Path) -> dict[str, str]:
-        values: dict[str, str] = {}
-        if isinstance(node, Scalar):
-            raise Wrong(f"{shown(node.text)} is not {expected(shape)}", "write {NAME: value}")
-        for name, where, value in _variables(node):
-            try:
-                _check_variable(name, value)
-                values[name] = scalars.text(value) if isinstance(value, Scalar) else ""
-            except Wrong as wrong:
-                self._findings.add((*path, name) if name else path, wrong.message, wrong.hint, where)
-        return values
-
     def _inactive(self, shape: Shape, node: Node, path: Path) -> Any:
         if not isinstance(node, Mapping):
             raise Wrong(f"{self._described(node)} where a mapping is expected", f"write {path[-1]}: {{…}}")
@@ -238,35 +226,14 @@ class Decoder:
         return plain(node)
 
 
-def _variables(node: Node) -> list[tuple[str, Node, Node]]:
-    """Name, where to point at, value; of a mapping, or of a list of NAME=value."""
-    if isinstance(node, Mapping):
-        return [(text, value if isinstance(value, Scalar) else key, value) for text, key, value in node]
-    found: list[tuple[str, Node, Node]] = []
-    for item in node.items if isinstance(node, Sequence) else []:
-        if isinstance(item, Scalar) and "=" in item.text:
-            name, _, value = item.text.partition("=")
-            found.append((name, item, Scalar(value, True, item.file, item.line, item.column)))
-        else:
-            found.append(("", item, item))
-    return found
-
-
-def _check_variable(name: str, value: Node) -> None:
-    if not isinstance(value, Scalar):
-        raise Wrong(f"{value.called} where a text is expected", "write it as one text, in quotes")
-    if not name and value.text and not value.quoted:
-        raise Wrong(
-            f"{shown(value.text)} has no '='",
-            f"write {short(value.text)}=value, or inherit_env: [{short(value.text)}] to take the daemon's",
-        )
-    if not name or "=" in name or "\0" in name:
-        raise Wrong(f"{shown(name)} cannot be the name of a variable", "use letters, digits and _")
-    if value.is_null:
-        raise Wrong(
-            "has no value",
-            f'write {short(name)}: "" for an empty text, or inherit_env: [{short(name)}] to take the daemon\'s',
-        )
+def _as_struct(shape: Shape, node: Node, path: Path) -> str:
+    """The hint how to write as a mapping what was written in a shorter way than there is."""
+    if shape.cls in PAIRS and isinstance(node, Scalar):
+        return f"write {{{node.text}: 30s}}"
+    lists = [option.name for option in shape.options.values() if option.shape.kind == "list"]
+    if isinstance(node, Sequence) and lists:
+        return f"write {path[-1]}: {{{lists[0]}: […]}}"
+    return f"write {{{', '.join(f'{name}: …' for name in list(shape.options)[:3])}}}"
 
 
 def plain(node: Node) -> Any:

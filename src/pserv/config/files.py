@@ -10,7 +10,7 @@ from typing import Final
 
 from pserv.config.nodes import Node, Unreadable
 from pserv.config.places import SUFFIXES
-from pserv.model.errors import Mistake
+from pserv.model.mistakes import Mistake
 from pserv.model.spec import SourceFile
 
 MAX_BYTES: Final = 4 * 1024 * 1024

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from pserv.config.nodes import Node
-from pserv.model.errors import Mistake
+from pserv.model.mistakes import Mistake
 
 LIMIT: Final = 100
 """More mistakes than anybody reads: the rest is left out, which also bounds the time for a hopeless file."""
@@ -52,6 +52,11 @@ class Findings:
             if len(self._mistakes) >= LIMIT:
                 self._mistakes.append(("", Mistake(f"more mistakes follow; these are the first {LIMIT}")))
                 raise TooMany
+
+    def told(self, service: str, words: Iterable[str]) -> bool:
+        """Whether a mistake of this service already speaks of one of these words."""
+        texts = [f"{each.message} {each.hint}" for owner, each in self._mistakes if owner == service]
+        return any(word in text for text in texts for word in words)
 
     @property
     def mistakes(self) -> tuple[Mistake, ...]:

@@ -104,7 +104,9 @@ class Configuration:
             return
         written = self._decoder.struct(SERVICE, mapping, ("defaults",))
         if "name" in written:
-            self._findings.add(("defaults", "name"), "each service has its own name", "remove it", mapping)
+            self._findings.add(
+                ("defaults", "name"), "each service has its own name", "remove it", _lookup(mapping, "name") or mapping
+            )
         self._settings("defaults", self._defaults, written, mapping)
         self._default_nodes.append(mapping)
 
@@ -126,7 +128,8 @@ class Configuration:
         if isinstance(node, Mapping):
             return node
         value = shown(node.text) if isinstance(node, Scalar) else node.called
-        self._findings.add((section,), f"{value} where a mapping of options is expected", "write `option: value`", node)
+        hint = 'write services: {web: {command: "prog a b"}}' if section == "services" else "write `option: value`"
+        self._findings.add((section,), f"{value} where a mapping is expected", hint, node)
         return None
 
     def _read_services(self, node: Node) -> None:
@@ -150,7 +153,7 @@ class Configuration:
         path: Path = ("services", name)
         if reason := _refused_name(name):
             hint = "use letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
-            self._findings.add(path, reason, hint, key)
+            self._findings.add(path if name else ("services",), reason, hint, key)
             return
         if name in self.services:
             first = self.services[name].key

@@ -18,7 +18,7 @@ from pserv.config.check import Check
 from pserv.config.files import Loaded, load_files
 from pserv.config.findings import Findings, TooMany
 from pserv.config.fragments import Configuration
-from pserv.model.errors import InvalidConfig, Mistake
+from pserv.model.mistakes import InvalidConfig, Mistake
 from pserv.model.spec import Document, ServiceSpec
 
 
@@ -72,7 +72,7 @@ def load(
         files=tuple(file.source for file in files),
         daemon=configuration.daemon,
         services=services,
-        notes=(*skipped.values(), *_of_services(findings.notes, skipped)),
+        notes=(*_emptiness(services), *skipped.values(), *_of_services(findings.notes, skipped)),
     )
 
 
@@ -104,6 +104,10 @@ def _skipped(findings: Findings, configuration: Configuration) -> dict[str, str]
                 notes[name] = f"services.{name} is left out: it depends on {need}"
                 changed = True
     return notes
+
+
+def _emptiness(services: Mapping[str, ServiceSpec]) -> list[str]:
+    return [] if services else ["no service is declared"]
 
 
 def _of_services(notes: Sequence[str], skipped: Mapping[str, str]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from pserv.model.errors import Mistake
+from pserv.model.mistakes import Mistake
 
 MAX_NODES: Final = 100_000
 """Values in one file, counted after aliases are expanded."""
@@ -40,7 +40,10 @@ class Scalar(Node):
     called = "a single value"
 
     def __init__(self, text: str, quoted: bool, file: str, line: int, column: int) -> None:
-        super().__init__(file, line, column)
+        # Not by super(): a file has a hundred thousand of these.
+        self.file = file
+        self.line = line
+        self.column = column
         self.text = text
         self.quoted = quoted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pserv.config.effective import written
-from pserv.config.scalars import EXPECTED, OUTPUT_WORDS, POLICY_ALIASES
+from pserv.config.scalars import EXPECTED, FALSE, OUTPUT_WORDS, POLICY_ALIASES, TRUE
 from pserv.config.shapes import DAEMON, PAIRS, SERVICE, SHORT, Option, Shape
 
 Json = dict[str, Any]
@@ -19,7 +19,7 @@ _KINDS: Final[dict[str, Json]] = {
     "text": _TEXT,
     "program": {"type": "string", "minLength": 1},
     "path": {"type": "string", "minLength": 1},
-    "bool": {"type": "boolean"},
+    "bool": {"anyOf": [{"type": "boolean"}, {"enum": [*sorted(TRUE), *sorted(FALSE)]}]},
     "duration": {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": _DURATION}]},
     "size": {
         "anyOf": [

@@ -186,7 +186,8 @@ def _unit(parse: Callable[[str], float]) -> Callable[[Scalar, Shape], float]:
             return parse(node.text)
         except ValueError as error:
             reason = str(error).replace(repr(node.text), shown(node.text), 1)
-            near = suggestion(node.text, tuple(units.signal_names())) if shape.kind == "signal" else ""
+            name = node.text.upper().removeprefix("SIG")
+            near = suggestion(name, tuple(units.signal_names())) if shape.kind == "signal" else ""
             raise Wrong(reason, near or f"write {expected(shape)}") from None
 
     return read

@@ -7,7 +7,7 @@ import tomllib
 from typing import Any, Final
 
 from pserv.config.nodes import MAX_DEPTH, MAX_NODES, Mapping, Node, Scalar, Sequence, Unreadable
-from pserv.model.errors import Mistake
+from pserv.model.mistakes import Mistake
 
 _Place = tuple[int, int, str]
 """Line, column, and the text of a bare value."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 import yaml
 
 from pserv.config.nodes import MAX_DEPTH, MAX_NODES, Collection, Mapping, Node, Scalar, Sequence, Unreadable
-from pserv.model.errors import Mistake
+from pserv.model.mistakes import Mistake
 
 # The C parser is some thirty times faster; PyYAML can be installed without it.
 _Parser: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -49,44 +49,52 @@ class _Composer:
     def compose(self) -> Node | None:
         root: Node | None = None
         documents = 0
-        while (event := self._parser.get_event()) is not None:
-            if isinstance(event, yaml.DocumentStartEvent):
+        get_event = self._parser.get_event
+        while (event := get_event()) is not None:
+            kind = type(event)
+            if kind is yaml.ScalarEvent:
+                root = self._scalar(event) or root
+            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+                root = self._close() or root
+            elif kind is yaml.MappingStartEvent:
+                self._open_collection(event, Mapping)
+            elif kind is yaml.SequenceStartEvent:
+                self._open_collection(event, Sequence)
+            elif kind is yaml.AliasEvent:
+                self._counted(event)
+                root = self._add(self._alias(event), event) or root
+            elif kind is yaml.DocumentStartEvent:
                 documents += 1
                 if documents > 1:
                     raise self._refused(event, "a second YAML document begins", "keep one: remove this line `---`")
-            elif isinstance(event, (yaml.StreamStartEvent, yaml.StreamEndEvent, yaml.DocumentEndEvent)):
-                continue
-            elif isinstance(event, yaml.CollectionEndEvent):
-                root = self._close() or root
-            else:
-                root = self._begin(event) or root
         return root
 
-    def _begin(self, event: Any) -> Node | None:
-        """Takes a scalar, an alias, or the start of a collection; the node, when it is the root and complete."""
+    def _counted(self, event: Any) -> None:
         self._count += 1
         if self._count > MAX_NODES:
             raise self._refused(event, f"more than {MAX_NODES} values in one file", "split it into several files")
+
+    def _scalar(self, event: Any) -> Node | None:
+        self._counted(event)
+        quoted = (event.tag is not None and self._tagged(event)) or bool(event.style)
         mark = event.start_mark
-        if isinstance(event, yaml.AliasEvent):
-            return self._add(self._alias(event), event)
-        quoted = self._tagged(event) or (isinstance(event, yaml.ScalarEvent) and bool(event.style))
-        if isinstance(event, yaml.ScalarEvent):
-            scalar = Scalar(event.value, quoted, self._file, mark.line + 1, mark.column + 1)
-            if event.anchor:
-                self._anchors[event.anchor] = scalar
-            return self._add(scalar, event)
+        scalar = Scalar(event.value, quoted, self._file, mark.line + 1, mark.column + 1)
+        if event.anchor:
+            self._anchors[event.anchor] = scalar
+        return self._add(scalar, event)
+
+    def _open_collection(self, event: Any, kind: type[Mapping | Sequence]) -> None:
+        self._counted(event)
+        if event.tag is not None:
+            self._tagged(event)
         if len(self._open) >= MAX_DEPTH:
             raise self._refused(event, f"nested more than {MAX_DEPTH} deep", "no option of Pserv is so deep")
-        kind = Mapping if isinstance(event, yaml.MappingStartEvent) else Sequence
+        mark = event.start_mark
         self._open.append((kind(self._file, mark.line + 1, mark.column + 1), event.anchor))
         self._keys.append(None)
-        return None
 
     def _tagged(self, event: Any) -> bool:
         """Whether a tag makes this a text; a tag that could build objects is a mistake."""
-        if event.tag is None:
-            return False
         if event.tag not in _KNOWN_TAGS:
             shown = "!!" + event.tag[len(_TAG) :] if event.tag.startswith(_TAG) else event.tag
             self._mistakes.append(
@@ -183,10 +191,19 @@ def _explained(error: yaml.MarkedYAMLError, file: str, text: str) -> Mistake:
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     problem = error.problem or "cannot be read"
     message, hint = _problem(problem, error.context or "", _character(text, line, column))
+    if "mapping values are not allowed" in problem and _glued(text, line - 1):
+        hint = f"write a blank after the colon in line {line - 1}"
     start = error.context_mark
     if start and start.line + 1 != line and "block" not in (error.context or "block"):
         message += f" (it begins in line {start.line + 1})"
     return Mistake(f"not YAML: {message}", hint, file, line, column)
+
+
+def _glued(text: str, line: int) -> bool:
+    """Whether a line looks like `key:value`, which is one text and goes on in the next line."""
+    lines = text.splitlines()
+    key, colon, value = lines[line - 1].strip().partition(":") if 0 < line <= len(lines) else ("", "", "")
+    return bool(colon) and key.replace("-", "_").isidentifier() and bool(value) and not value[0].isspace()
 
 
 def _character(text: str, line: int, column: int) -> str:
@@ -203,6 +220,8 @@ def _problem(problem: str, context: str, char: str) -> tuple[str, str]:
         return f"a value cannot begin with {char!r}", quote
     if "mapping values are not allowed" in problem:
         return "a ':' that cannot stand here", f"{quote} if the ':' belongs to it; else check the indentation"
+    if "unexpected ':'" in problem:
+        return "a ':' in a bare text inside of brackets", f"{quote}, or write a blank after the ':'"
     if "could not find expected ':'" in problem:
         return "a key without ': '", "write `key: value`, with a blank after the colon"
     if "expected key" in problem:

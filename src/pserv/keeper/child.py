@@ -18,7 +18,7 @@ import termios
 from collections.abc import Container
 from typing import NoReturn
 
-from pserv.keeper import cgroup
+from pserv.keeper import cgroup, mark
 from pserv.keeper.host import COOKIE_VARIABLE, Original, write_oom_score_adj
 from pserv.keeper.protocol import Message
 
@@ -94,6 +94,7 @@ def _become(launch: Message, stdio: Stdio, original: Original, folder: str | Non
     identity = look_up(launch)
     place.at("stdio")
     _set_stdio(stdio, identity)
+    mark.put(cookie)
     _set_limits(launch, original, place)
     if identity is not None:
         _change_identity(identity, place)

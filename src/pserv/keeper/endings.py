@@ -62,12 +62,23 @@ class Endings:
         self._next_look = float("inf")
         self._named: list[str] = []
 
+    def resume(self) -> None:
+        """Go on with runs that another keeper program began; without such there is nothing to do."""
+        for run in self._records.runs():
+            self._spawning.watch(run)
+            if run.killing:
+                run.killing = False
+                self.kill(run)
+            if run.end is not None:
+                self._settle(run, self.membership.of([run])[run.number])
+        self._reaping.reap()
+
     # What happens in a turn.
 
     def child_ended(self) -> None:
         """SIGCHLD: reap, and look again at the runs whose members come to us when they end."""
         self._reaping.reap()
-        if self._reaping.hidden or any(run.events < 0 for run in self._waiting.values()):
+        if self._reaping.hidden or self._named or any(run.events < 0 for run in self._waiting.values()):
             gap = max(_LEAST_GAP, self.membership.took)
             self._look_at(max(time.monotonic(), self.membership.looked + gap))
 
@@ -80,7 +91,9 @@ class Endings:
                 self._settle(run, found[run.number])
             if self._reaping.hidden:
                 self._reaping.reap()
-        self.membership.renew()
+        if self.membership.looked_now:
+            self._tell_unowned()
+            self.membership.renew()
 
     def _leader_ended(self, run: Run, info: os.waitid_result) -> None:
         self._spawning.hear(run)
@@ -90,6 +103,7 @@ class Endings:
         run.state = runs.EXITED
         if run.folder is None:
             self._ended.append(run)
+            self.membership.renew()  # it may have forked after the last look
             return
         if signum == signal.SIGKILL and not run.killing:
             run.end.oom = cgroup.killed_for_memory(run.folder)
@@ -167,18 +181,18 @@ class Endings:
         if self._reaping.hidden:
             self._reaping.reap_hidden()
             self._reaping.reap()
+        if self._named:
+            self.membership.census()
         if any(run.number in self._waiting for run in polled):
             self._look_at(time.monotonic() + self._pause)
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
-        self._tell_unowned()
 
     def _tell_unowned(self) -> None:
         """Name the adopted that belong to no run, when they are others than before."""
-        if any(run.folder is None for run in self._waiting.values()) or self._named:
-            named = sorted(str(process) for process in self.membership.unowned())
-            if named != self._named:
-                self._named = named
-                self._reports.add("unowned", processes=named)
+        named = [f"pid {process.pid} ({process.name})" for process in self.membership.unowned()]
+        if named != self._named:
+            self._named = named
+            self._reports.add("unowned", processes=named)
 
     # The end of a run.
 

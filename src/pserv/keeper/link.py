@@ -103,9 +103,10 @@ class Link:
                 continue
             try:
                 self._receive(message, fds)
-            except (KeyError, TypeError, ValueError, AttributeError):
-                traceback.print_exc()  # a message of another shape than agreed: its sender is replaced, we are not
-                alive = False
+            except Exception as error:
+                traceback.print_exc()
+                # Of another shape than agreed: its sender is replaced. What the system refused is not its fault.
+                alive = alive and isinstance(error, OSError)
         if not alive:
             self._gone()
 

@@ -6,9 +6,13 @@ import os
 import select
 import signal
 import time
+import traceback
 from collections.abc import Callable, Hashable
+from functools import partial
 
 WATCHED_SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+_MOST_FAULTS = 1000
 
 READ = select.POLLIN
 WRITE = select.POLLOUT
@@ -27,6 +31,7 @@ class Loop:
         self._deadlines: dict[Hashable, tuple[float, Callable[[], None]]] = {}
         self._on_signals = on_signals
         self._on_turn = on_turn
+        self._faults = 0
         self._wake_read = -1
         self._wake_write = -1
 
@@ -76,13 +81,23 @@ class Loop:
         for fd, events in ready:
             watched = self._watched.get(fd)  # an earlier callback of this turn may have closed it
             if watched is not None:
-                watched[1](events)
+                self._guarded(partial(watched[1], events))
         now = time.monotonic()
         for name, (when, callback) in list(self._deadlines.items()):
             if when <= now and self._deadlines.get(name) == (when, callback):
                 del self._deadlines[name]
-                callback()
-        self._on_turn()
+                self._guarded(callback)
+        self._guarded(self._on_turn)
+
+    def _guarded(self, callback: Callable[[], None]) -> None:
+        """A mistake in one thing must not end the parent of all; one that never ends is no life either."""
+        try:
+            callback()
+        except Exception:
+            self._faults += 1
+            if self._faults > _MOST_FAULTS:
+                raise
+            traceback.print_exc()
 
     def _timeout(self) -> float | None:
         """Milliseconds until the next deadline; None waits without limit."""

@@ -7,10 +7,10 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
 
-from pserv.keeper import cgroup, host, leftovers
+from pserv.keeper import cgroup, handover, host, leftovers
+from pserv.keeper.boot import Boot
 from pserv.keeper.endings import Endings
 from pserv.keeper.link import Trace
 from pserv.keeper.loop import READ, Loop
@@ -22,55 +22,12 @@ from pserv.keeper.runs import Record, Records, passed
 from pserv.keeper.spawning import Spawning
 from pserv.keeper.streams import Streams
 from pserv.keeper.supervision import Supervision
+from pserv.keeper.upgrade import Upgrade
 
+LOG_KEY = "@daemon"
+"""Whose output the daemon's own log is."""
 
-class Boot:
-    """What the keeper is started with. Descriptors it does not get are -1; times are seconds.
-
-    `sockets` listen already, `paths` are their files, unlinked at the end; end of file on `lease_fd` orders the end;
-    `ready_fd` gets a line once the supervisor serves; `extra` is for the supervisor. The last three are for tests.
-    """
-
-    __slots__ = (
-        "ack_timeout", "cookie", "document_fd", "drain_timeout", "end_patience", "extra", "lease_fd", "lock_fd", "name",
-        "paths", "ready_fd", "run_dir", "shutdown_timeout", "sockets", "state_dir", "version",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        version: str,
-        name: str,
-        run_dir: str,
-        state_dir: str,
-        cookie: str,
-        lock_fd: int = -1,
-        sockets: list[int] | None = None,
-        paths: list[str] | None = None,
-        document_fd: int = -1,
-        shutdown_timeout: float = 60.0,
-        lease_fd: int = -1,
-        ready_fd: int = -1,
-        extra: dict[str, Any] | None = None,
-        ack_timeout: float = 10.0,
-        drain_timeout: float = 0.5,
-        end_patience: float = 2.0,
-    ) -> None:
-        self.version = version
-        self.name = name
-        self.run_dir = run_dir
-        self.state_dir = state_dir
-        self.cookie = cookie
-        self.lock_fd = lock_fd
-        self.sockets = list(sockets or ())
-        self.paths = list(paths or ())
-        self.document_fd = document_fd
-        self.shutdown_timeout = shutdown_timeout
-        self.lease_fd = lease_fd
-        self.ready_fd = ready_fd
-        self.extra = dict(extra or {})
-        self.ack_timeout = ack_timeout
-        self.drain_timeout = drain_timeout
-        self.end_patience = end_patience
+__all__ = ("Boot", "resume", "run")
 
 
 class Keeper:
@@ -78,14 +35,15 @@ class Keeper:
 
     def __init__(self, boot: Boot, roles: Mapping[str, Role], original: host.Original, trace: Trace | None) -> None:
         self.boot = boot
-        self._trace = trace
+        self.original = original
+        self.trace = trace
         self.loop = Loop(self._signals, self._turn_ended)
-        self.roles = Roles(roles, original)
+        self.roles = Roles(roles, original, boot.kept)
         self.records = Records()
         self.supervision = Supervision(
-            self.loop, self.roles, self._receive, self._table, self._supervisor_died, boot.ack_timeout, trace
+            self.loop, self.roles, self.receive, self.table, self._supervisor_died, boot.ack_timeout, trace
         )
-        self.reports = Reports(self.supervision.send)
+        self.reports = Reports(self._deliver)
         self.supervision.reports = self.reports
         self.streams = Streams(self.loop, self.roles, self.reports, trace)
         self.spawning = Spawning(self.loop, self.records, self.reports, self.streams, original, boot.cookie)
@@ -94,6 +52,7 @@ class Keeper:
             boot.drain_timeout,
         )  # fmt: skip
         self.order = Order(self)
+        self.upgrade = Upgrade(self)
         self.readers: dict[int, None] = {}
         self.facts: Message = {"keeper_pid": os.getpid(), "started": time.monotonic(), "leftovers": 0}
         self.capabilities: Message = {"proc": os.path.exists("/proc/self/stat"), "pidfd": hasattr(os, "pidfd_open")}
@@ -111,6 +70,7 @@ class Keeper:
     def run(self) -> int:
         """The loop, from the first supervisor to the last process."""
         self.loop.listen()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())  # blocked since before the exec, when there was one
         if self.boot.lease_fd >= 0:
             os.set_blocking(self.boot.lease_fd, False)
             self.loop.watch(self.boot.lease_fd, READ, self._lease_ended)
@@ -118,11 +78,24 @@ class Keeper:
         gc.freeze()  # so that no collection in a child writes to the pages it shares
         if self.roles.has("logger"):
             self.streams.start()
+            self._open_log()
         self.supervision.start()
+        self.endings.resume()
         while self.order.exit_code is None:
             self.loop.turn()
         self._close()
         return self.order.exit_code
+
+    def _open_log(self) -> None:
+        """What we and our own processes print goes to the file by way of the logger, so that no disk holds us up."""
+        if not self.boot.log:
+            return
+        read_end, write_end = os.pipe()
+        self.streams.add(LOG_KEY, 0, "stderr", {"kind": "file", "path": self.boot.log}, False, read_end)
+        os.dup2(write_end, 1)
+        os.dup2(write_end, 2)
+        os.close(write_end)
+        self.boot.log = ""  # open from now on, also for a program that takes over
 
     def _close(self) -> None:
         for path in self.boot.paths:
@@ -145,6 +118,7 @@ class Keeper:
 
     def _turn_ended(self) -> None:
         self.endings.turn_ended()
+        self.upgrade.turn_ended()
         self.order.turn_ended()
 
     def _lease_ended(self, events: int) -> None:
@@ -160,7 +134,10 @@ class Keeper:
 
     # What the supervisor says.
 
-    def _receive(self, message: Message, fds: tuple[int, ...]) -> None:
+    def receive(self, message: Message, fds: tuple[int, ...]) -> None:
+        """One message of the supervisor's. Raises KeyError, TypeError or ValueError for one of another shape."""
+        if self.upgrade.held_back(message, fds):
+            return
         op = message.get("op")
         if op == "do":
             self._do(message, fds)
@@ -173,9 +150,16 @@ class Keeper:
         if op == "configure" and message.get("shutdown_timeout") is not None:
             self.boot.shutdown_timeout = float(message["shutdown_timeout"])
         elif op == "ready":
+            self.supervision.served = True
             self._ready(str(message.get("text") or "ready"))
         elif op == "fork":
             self._fork_reader(message)
+        elif op == "upgrade":
+            self._reply(message, error=self.upgrade.start(message))
+        elif op == "yielded":
+            self.upgrade.yielded()
+        elif op == "loggers":
+            self._reply(message, pids=sorted(self.streams.pids()))
         elif op == "finish":
             self.order.finish(int(message["code"]))
         elif op == "target":
@@ -223,8 +207,8 @@ class Keeper:
         else:
             self.endings.kill(record.run)
 
-    def _reply(self, message: Message, fds: tuple[int, ...] = (), error: str | None = None) -> None:
-        reply: Message = {"op": "reply", "seq": message["seq"]}
+    def _reply(self, message: Message, fds: tuple[int, ...] = (), error: str | None = None, **facts: object) -> None:
+        reply: Message = {"op": "reply", "seq": message["seq"], **facts}
         self.supervision.send(reply if error is None else {**reply, "error": error}, fds)
 
     def _ready(self, text: str) -> None:
@@ -268,9 +252,14 @@ class Keeper:
     # What the supervisor is told.
 
     def _supervisor_died(self) -> None:
+        self.upgrade.fail("the old supervisor died")
         self.kill_readers()
 
-    def _table(self) -> tuple[Message, tuple[int, ...]]:
+    def _deliver(self, report: Message) -> None:
+        self.supervision.send(report)
+        self.upgrade.told(report)
+
+    def table(self) -> tuple[Message, tuple[int, ...]]:
         boot = self.boot
         document, lock = boot.document_fd >= 0, boot.lock_fd >= 0
         fds = (*boot.sockets, *([boot.document_fd] if document else []), *([boot.lock_fd] if lock else []))
@@ -298,4 +287,21 @@ def run(boot: Boot, roles: Mapping[str, Role], trace: Trace | None = None, use_c
     """Be the keeper until the end was ordered and is done; the exit code. `trace` hears of every message, for tests."""
     keeper = Keeper(boot, roles, host.prepare(), trace)
     keeper.prepare(use_cgroups)
+    return keeper.run()
+
+
+def resume(
+    fd: int, roles: Mapping[str, Role], version: str, kept: Iterable[int] = (), trace: Trace | None = None
+) -> int:
+    """Be the keeper in place of an older program of the same process, which left its state in `fd`.
+
+    With -1 only see that all is loaded: 0.
+    """
+    if fd == handover.CHECK:
+        return 0
+    state = handover.read(fd)
+    host.prepare()
+    original = host.Original(**state["original"])
+    keeper = Keeper(Boot(version, **state["boot"], kept=kept), roles, original, trace)
+    handover.restore(keeper, state)
     return keeper.run()

@@ -12,7 +12,7 @@ from pserv.keeper.strays import Census, Process, Sought
 
 
 class Membership:
-    """Answers for the present turn of the loop; `turn_ended` makes the next answer a new look."""
+    """Answers for the present turn of the loop; `renew` ends it."""
 
     def __init__(self, records: Records, roles: Roles, cookie: str) -> None:
         self._records = records
@@ -24,6 +24,11 @@ class Membership:
         """When /proc was last looked at (CLOCK_MONOTONIC), and below how many seconds that took."""
         self.took = 0.0
 
+    @property
+    def looked_now(self) -> bool:
+        """Whether /proc was looked at in this turn."""
+        return self._census is not None
+
     def census(self) -> Census:
         """The process table, taken at the first question of the turn."""
         if self._census is None:
@@ -34,7 +39,7 @@ class Membership:
         return self._census
 
     def renew(self) -> None:
-        """Something was killed since: look again at the next question."""
+        """The next question needs a new look."""
         self._census = None
 
     def of(self, asked: list[Run]) -> dict[int, list[Process]]:

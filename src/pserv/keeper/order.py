@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 _ONCE = 0.5
 """Seconds within which signals are one order: a Ctrl-C and the TERM of a service manager come together."""
-_TAKE_OVER_GRACE = 2.0
-"""How much longer than `shutdown_timeout` the supervisor may take, since it waits for just that long itself."""
 _LOGGER_PATIENCE = 2.0
 _SUPERVISOR_PATIENCE = 1.0
 
@@ -60,7 +58,8 @@ class Order:
         self._keeper.reports.add("order", what="end", count=self._end["count"], signal=signum)
 
     def _limit(self) -> None:
-        seconds = self._keeper.boot.shutdown_timeout + _TAKE_OVER_GRACE
+        # The supervisor itself kills what is left after `shutdown_timeout`: it gets the time for that.
+        seconds = self._keeper.boot.shutdown_timeout + self._keeper.boot.end_patience
         self._keeper.loop.at("order", time.monotonic() + seconds, self._take_over)
 
     def _take_over(self) -> None:

@@ -31,8 +31,13 @@ Supervisor to keeper:
 `{"op": "fork", "seq", "role", "argument"}`
     A process of the daemon's own code (`reader`); the reply carries one end of a socket pair to it.
 
+`{"op": "loggers", "seq"}`
+    The reply has `pids`: the logger's workers.
+
 `{"op": "upgrade", "seq", "keeper": bool, "argv": [...]}`
-    A new supervisor (and logger) by exec of argv, or the keeper itself.
+    A new supervisor and logger, or the keeper itself, by exec of argv with two more words: the role (supervisor,
+    logger, keeper) and the number of a descriptor: the channel, or for `pserv.keeper.main.resume` its state. Before a
+    keeper is exchanged the new program is tried with -1: it loads all and exits with 0. The outcome is a report.
 
 `{"op": "finish", "code"}`
     All is stopped: end logger and supervisor, exit with this code.
@@ -65,7 +70,7 @@ Keeper to supervisor:
 
 `{"op": "reply", "seq", "error"?: text}` maybe with descriptors.
 
-`{"op": "yield"}`: a successor is being tried: send nothing more. `{"op": "resume"}`: it failed, go on.
+`{"op": "yield"}`: a successor is being tried: answer `yielded`, then send nothing. `resume`: it failed.
 
 A signal or kill for a run of the key that is gone already is accepted and does nothing: the news was on its way.
 
@@ -84,9 +89,12 @@ Keeper to logger:
 Logger to keeper:
 
 `{"op": "drained", "run", "lines": [...], "printed": bytes}`, `{"op": "closed", "id"}` (end of file seen, all written),
-`{"op": "stuck", "id", "path"}`, `{"op": "flowing", "id", "path"}`, `{"op": "error", "id", "path", "text"}`,
+`{"op": "stuck", "id", "path", "text"}`, `{"op": "flowing", "id", "path"}`, `{"op": "error", "id", "path", "text"}`,
 `{"op": "restored", "id", "path"}` (writing works again after `error`), `{"op": "released"}`.
 After `stuck` the worker keeps that stream alone: it forgets all others, whose read ends go to another worker.
+A worker that was stuck and has then flowed for 10 s says `released` unasked and ends with code 0: its stream goes to
+another worker. `closed` of a stream that printed something is told after the answer to its first `drain`, so that its
+last lines can be asked for; of all others, and by a worker that is stuck, at once.
 """
 
 from __future__ import annotations

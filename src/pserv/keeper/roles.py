@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn
 
 from pserv.keeper import child, host
@@ -24,8 +23,10 @@ IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class Roles:
     """Starts our own processes and knows which children they are. `own`: what to do when one ended, by pid."""
 
-    def __init__(self, roles: Mapping[str, Role], original: host.Original) -> None:
+    def __init__(self, roles: Mapping[str, Role], original: host.Original, kept: Iterable[int] = ()) -> None:
+        """`kept`: descriptors that a fork needs besides its channel."""
         self._roles = roles
+        self._kept = tuple(kept)
         self._original = original
         self.own: dict[int, Callable[[int], None]] = {}
 
@@ -34,16 +35,23 @@ class Roles:
 
     def start(self, role: str, argument: str, ended: Callable[[int], None]) -> tuple[int, socket.socket]:
         """Fork; the pid and our end of the channel. `ended` gets the wait status. Raises OSError."""
-        return self._fork(lambda end: self._run(role, argument, end), ended)
+        return self._fork(lambda fd: self._run(role, argument, fd), ended)
 
     def execute(self, argv: list[str], ended: Callable[[int], None]) -> tuple[int, socket.socket]:
         """The same by exec of another program, which gets the number of its channel's descriptor as last argument."""
-        return self._fork(lambda end: self._exec(argv, end), ended)
+        return self._fork(lambda fd: self._exec([*argv, str(fd)], fd), ended)
 
     def serve(self, role: str, argument: str, end: socket.socket, ended: Callable[[int], None]) -> int:
         """The same on a socket of the caller's, which it still has to close; `ended` gets the pid."""
-        pid = self._fork_on(lambda sock: self._run(role, argument, sock), end)
+        pid = self._fork_on(lambda fd: self._run(role, argument, fd), end.fileno())
         self.own[pid] = lambda status: ended(pid)
+        return pid
+
+    def check(self, argv: list[str], ended: Callable[[int], None]) -> int:
+        """Execute a program that gets no channel; its pid. `ended` gets the wait status."""
+        with open(os.devnull, "rb") as nothing:
+            pid = self._fork_on(lambda fd: self._exec(argv), nothing.fileno())
+        self.own[pid] = ended
         return pid
 
     def ended(self, pid: int, status: int) -> None:
@@ -52,10 +60,10 @@ class Roles:
         if callback is not None:
             callback(status)
 
-    def _fork(self, body: Callable[[socket.socket], int], ended: Callable[[int], None]) -> tuple[int, socket.socket]:
+    def _fork(self, body: Callable[[int], int], ended: Callable[[int], None]) -> tuple[int, socket.socket]:
         ours, theirs = pair()
         try:
-            pid = self._fork_on(body, theirs)
+            pid = self._fork_on(body, theirs.fileno())
         except OSError:
             ours.close()
             raise
@@ -64,25 +72,25 @@ class Roles:
         self.own[pid] = ended
         return pid, ours
 
-    def _fork_on(self, body: Callable[[socket.socket], int], end: socket.socket) -> int:
+    def _fork_on(self, body: Callable[[int], int], fd: int) -> int:
         # No signal may reach the child before it has left the wake-up pipe, which it shares until then.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             pid = os.fork()
             if pid == 0:
-                self._in_child(body, end)
+                self._in_child(body, fd)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         return pid
 
-    def _in_child(self, body: Callable[[socket.socket], int], end: socket.socket) -> NoReturn:
+    def _in_child(self, body: Callable[[int], int], fd: int) -> NoReturn:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
             os.setsid()
             child.reset_signals(IGNORED)
-            host.close_all_but({0, 1, 2, end.fileno()})
-            code = body(end)
+            host.close_all_but({0, 1, 2, fd, *self._kept})
+            code = body(fd)
         except SystemExit as stop:
             code = stop.code if isinstance(stop.code, int) else 1
         except BaseException:
@@ -94,13 +102,13 @@ class Roles:
             finally:
                 os._exit(code)
 
-    def _run(self, role: str, argument: str, end: socket.socket) -> int:
-        gc.enable()
-        return self._roles[role](end, argument)
+    def _run(self, role: str, argument: str, fd: int) -> int:
+        return self._roles[role](socket.socket(fileno=fd), argument)
 
-    def _exec(self, argv: list[str], end: socket.socket) -> int:
-        end.set_inheritable(True)
-        os.execvpe(argv[0], [*argv, str(end.fileno())], self._original.environment)
+    def _exec(self, argv: list[str], fd: int = -1) -> int:
+        if fd >= 0:
+            os.set_inheritable(fd, True)
+        os.execvpe(argv[0], argv, self._original.environment)
 
 
 def described(status: int) -> dict[str, int | None]:

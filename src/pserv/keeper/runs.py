@@ -6,7 +6,7 @@ import signal
 from typing import Any
 
 from pserv.keeper.protocol import Message
-from pserv.keeper.streams import Stream
+from pserv.keeper.worker import Stream
 
 STARTING, RUNNING, EXITED = "starting", "running", "exited"
 SCOPES = ("main", "group", "rest", "all")

@@ -15,7 +15,8 @@ from pserv.keeper.loop import READ, Loop
 from pserv.keeper.protocol import Message
 from pserv.keeper.reports import Reports
 from pserv.keeper.runs import Record, Records, Run
-from pserv.keeper.streams import Stream, Streams
+from pserv.keeper.streams import Streams
+from pserv.keeper.worker import Stream
 
 _PER_STREAM = 3
 """Descriptors that a stream may cost one process: its read end, the file, a copy on its way."""
@@ -91,7 +92,12 @@ class Spawning:
         run = Run(record.key, number, pid, folder, report, opened, time.monotonic())
         record.run = run
         self._records.leaders[pid] = run
-        self._loop.watch(report, READ, lambda events: self.hear(run))
+        self.watch(run)
+
+    def watch(self, run: Run) -> None:
+        """Hear how the child gets on."""
+        if run.status >= 0:
+            self._loop.watch(run.status, READ, lambda events: self.hear(run))
 
     def hear(self, run: Run) -> None:
         """Read what the child told, or the end of the pipe: execve closed it, or death did."""

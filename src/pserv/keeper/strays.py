@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterable
 
+from pserv.keeper import mark
 from pserv.keeper.host import COOKIE_VARIABLE
 
 HAS_PROC = os.path.exists("/proc/self/stat")
@@ -79,7 +80,7 @@ class Census:
         """The living processes of each run asked for, leaders included.
 
         A process belongs by its session or group, by having been noted, by descent; and who came to the keeper when its
-        parent died, by its environment or by holding an end of the run's pipes.
+        parent died, by the sign of the run (`run_of`) or by holding an end of its pipes.
         """
         by_leader = {one.leader: one.run for one in sought}
         by_note = {pair: one.run for one in sought for pair in one.noted}
@@ -125,7 +126,10 @@ def read(pid: int) -> Process | None:
 
 
 def run_of(pid: int, cookie: str) -> int | None:
-    """The run whose sign the process bears in its environment; None when it has none or we may not look."""
+    """The run whose sign the process bears, among its limits or in its environment; None when it has none of ours."""
+    marked = mark.run_of(pid, cookie)
+    if marked is not None:
+        return marked
     for variable in _read(f"/proc/{pid}/environ").split(b"\0"):
         if variable.startswith(_COOKIE):
             owner, _, number = variable[len(_COOKIE) :].rpartition(b"/")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import Callable
-from typing import Any
+from functools import partial
 
 from pserv.keeper.link import Link, Trace
 from pserv.keeper.loop import Loop
 from pserv.keeper.protocol import Message
 from pserv.keeper.reports import Reports
 from pserv.keeper.roles import Roles, described
+from pserv.keeper.worker import Drain, Stream, Worker, how, journal
 
 MAX_WORKERS = 4
 MAX_BACKLOG = 8 << 20
@@ -22,56 +22,7 @@ MAX_BACKLOG = 8 << 20
 
 _CRASHES, _CRASH_PERIOD, _CRASH_PAUSE = 5, 10.0, 1.0
 _KILLED_PATIENCE = 1.0
-
-
-class Stream:
-    """The read end of one output of one run, held until a worker says that all is written."""
-
-    __slots__ = ("fd", "id", "inode", "key", "name", "run", "target", "terminal", "worker")
-
-    def __init__(self, number: int, key: str, run: int, name: str, target: Message, terminal: bool, fd: int) -> None:
-        self.id = number
-        self.key = key
-        self.run = run
-        self.name = name
-        self.target = target
-        self.terminal = terminal
-        self.fd = fd
-        self.inode = 0 if terminal else os.fstat(fd).st_ino
-        self.worker: Worker | None = None
-
-    def described(self) -> Message:
-        fields: Message = {"id": self.id, "key": self.key, "run": self.run, "target": self.target}
-        return {**fields, "terminal": True} if self.terminal else fields
-
-
-class Worker:
-    """One process of the logger. `stuck` is the id of the one stream it keeps; hold pipe and journal outlive it."""
-
-    __slots__ = ("draining", "ending", "hold", "journal", "link", "number", "pid", "streams", "stuck")
-
-    def __init__(self, number: int, hold: tuple[int, int], journal: int) -> None:
-        self.number = number
-        self.hold = hold
-        self.journal = journal
-        self.link: Link | None = None
-        self.pid = 0
-        self.streams: dict[int, Stream] = {}
-        self.stuck: int | None = None
-        self.ending = False
-        self.draining: set[int] = set()
-
-
-class Drain:
-    """A run whose output is being written before its end is told."""
-
-    __slots__ = ("done", "lines", "printed", "waiting")
-
-    def __init__(self, done: Callable[[list[str], int], None], waiting: set[int]) -> None:
-        self.done = done
-        self.waiting = waiting
-        self.lines: list[str] = []
-        self.printed = 0
+_RELEASE_PATIENCE = 2.0
 
 
 class Streams:
@@ -91,10 +42,11 @@ class Streams:
         self._deaths: list[float] = []
         self._last_worker = 0
         self._finished: Callable[[], None] | None = None
+        self._halted = False
 
     def start(self) -> None:
-        """Bring up a worker for the streams that have none."""
-        self._adopt()
+        """Bring up the first worker, or those that another keeper program left."""
+        self._revive()
 
     def pids(self) -> set[int]:
         return {worker.pid for worker in self.workers.values() if worker.pid}
@@ -179,12 +131,12 @@ class Streams:
     def _hire(self) -> Worker | None:
         """One more worker; None when there are enough, or when the system refuses (tried again in a second)."""
         waiting = any(one.link is None for one in self.workers.values())
-        if waiting or len(self.workers) >= MAX_WORKERS or self._finished is not None:
+        if waiting or len(self.workers) >= MAX_WORKERS or self._finished is not None or self._halted:
             return None
         opened: list[int] = []
         try:
             opened += os.pipe()
-            opened.append(_journal())
+            opened.append(journal())
         except OSError as error:
             for fd in opened:
                 os.close(fd)
@@ -231,7 +183,7 @@ class Streams:
     def _revive(self) -> None:
         """Start what could not be started, or was not to be started at once."""
         for worker in list(self.workers.values()):
-            if worker.link is None and not worker.pid and self._finished is None:
+            if worker.link is None and not worker.pid and self._finished is None and not self._halted:
                 self._run(worker, resume=True)
         self._adopt()
 
@@ -270,13 +222,17 @@ class Streams:
         if (worker.ending or self._finished is not None) and end["code"] == 0:
             self._bury(worker)
             return
-        self._reports.add("logger", what="died", path="", text=_how(end))
+        self._reports.add("logger", what="died", path="", text=how(end))
         if self._finished is not None:
             self._bury(worker)
             return
+        if self._halted:
+            return
+        worker.ending = False
         now = time.monotonic()
         self._deaths = [at for at in self._deaths if now - at < _CRASH_PERIOD] + [now]
         if len(self._deaths) >= _CRASHES:
+            self.argv = None  # if a new version cannot do it, the one that we are can
             self._loop.at("logger", now + _CRASH_PAUSE, self._revive)
         else:
             self._run(worker, resume=True)
@@ -345,6 +301,43 @@ class Streams:
         if not drain.waiting:
             self._drained(run)
 
+    # Another version of the logger, or of the keeper.
+
+    def exchange(self, argv: list[str]) -> None:
+        """From now on workers are executed from argv; those that run hand over once their hold pipe is empty."""
+        self.argv = argv
+        self._release()
+
+    def release_all(self) -> None:
+        """All workers hand over to nobody, for now."""
+        self._halted = True
+        self._release()
+
+    def _release(self) -> None:
+        for worker in self.workers.values():
+            if worker.stuck is None and not worker.ending:
+                worker.ending = True
+                self._send(worker, {"op": "release"})
+                name = ("killed", worker.number)
+                self._loop.at(name, time.monotonic() + _RELEASE_PATIENCE, partial(_kill_pid, worker.pid))
+
+    def kill_all(self) -> None:
+        """Those that did not hand over; what is in their hold pipes stays there."""
+        for worker in self.workers.values():
+            _kill_pid(worker.pid)
+
+    def resume_all(self) -> None:
+        """Go on with the old program."""
+        self._halted = False
+        self._revive()
+
+    def restore(self, streams: dict[int, Stream], workers: list[Worker], last_stream: int) -> None:
+        """Take over what another keeper program held; `start` brings the workers up."""
+        self.streams = streams
+        self.workers = {worker.number: worker for worker in workers}
+        self.last_stream = last_stream
+        self._last_worker = max(self.workers, default=0)
+
     # The end.
 
     def finish(self, seconds: float, done: Callable[[], None]) -> None:
@@ -371,17 +364,10 @@ class Streams:
             done()
 
 
+def _kill_pid(pid: int) -> None:
+    if pid:
+        os.kill(pid, signal.SIGKILL)
+
+
 def _nothing() -> None:
     """The end was told already."""
-
-
-def _how(end: dict[str, Any]) -> str:
-    return f"killed by signal {end['signal']}" if end["signal"] else f"exit code {end['code']}"
-
-
-def _journal() -> int:
-    """A few bytes of memory that outlive a worker; a file without a name where the system has no memfd."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("pserv-journal", os.MFD_CLOEXEC)
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())

@@ -52,6 +52,8 @@ class Supervision:
         self.ending = False
         """No successor any more: the daemon ends."""
         self.paused = False
+        self.served = False
+        """The present one has said that it is ready."""
         self._started = 0.0
         self._failures: list[float] = []
         self._silent = False
@@ -72,7 +74,7 @@ class Supervision:
 
     def _open(self, pid: int, link: Link) -> None:
         self.pid, self.link, self._started = pid, link, time.monotonic()
-        self._silent = False
+        self._silent = self.served = False
         message, fds = self._opening()
         try:
             link.send(message, fds)
@@ -127,12 +129,15 @@ class Supervision:
         if self.ending:
             return
         end = described(status)
-        self._note_death(end["code"], end["signal"], "did not acknowledge a report" if self._silent else "")
+        # Who kills one that served well, by hand or for want of memory, is no reason for its successor to be careful.
+        struck = end["signal"] == signal.SIGKILL and self.served and not self._silent
+        text = "did not acknowledge a report" if self._silent else ""
+        self._note_death(end["code"], end["signal"], text, counts=not struck)
 
-    def _note_death(self, code: int | None, signum: int | None, text: str) -> None:
+    def _note_death(self, code: int | None, signum: int | None, text: str, *, counts: bool = True) -> None:
         now = time.monotonic()
         self.deaths = [*self.deaths, {"at": now, "code": code, "signal": signum, "text": text}][-_KEPT_DEATHS:]
-        self._failures = [at for at in self._failures if now - at < _PERIOD] + [now]
+        self._failures = [at for at in self._failures if now - at < _PERIOD] + [now] * counts
         many = len(self._failures) - _DEATHS
         self.safe = many >= 0
         if many > 0 or text.startswith("cannot"):

@@ -10,56 +10,57 @@ from pserv.logger.streams import HOT, WAITING, Stream
 if TYPE_CHECKING:
     from pserv.logger.poller import Poller
 
-import os
-NAP: Final = float(os.environ.get('NAP','0.001'))
-"""Seconds between two looks while the hot ones bring little; the delay that `logs -f` may see."""
-import os
-_FULL: Final = 3 << 14
-_MUCH: Final = int(os.environ.get("MUCH","131072"))
-"""Bytes a turn; from there on the next look follows at once."""
-_WARM: Final = 4096
+NAP: Final = 0.001
+"""Seconds between two looks at the hot streams; the delay that `logs -f` may see."""
+_MUCH: Final = 3 << 14
+"""Bytes a turn. Nearly a full pipe of ordinary size (lines never quite fill its 16 pages): the pipe is made larger."""
+_LITTLE: Final = 1 << 15
 _SOON: Final = 0.002
-"""A stream gets hot by so many bytes in a turn, or by coming again within so many seconds."""
+"""A stream gets hot by bringing little and coming again within so many seconds. Who writes large pieces does not: to
+wake up for each costs nothing then, and a nap would have the writer wait."""
 _MISSES: Final = 3
-_FULL_TURNS: Final = 2
 _ORDINARY: Final = 1 << 16
 _LARGE_PIPES: Final = 16
-"""So many hot pipes at once are made larger, and smaller again when they cool down: what an unprivileged user may have
-is bounded (pipe(7), pipe-user-pages-soft), and who has used it up gets pipes of one page."""
+"""So many pipes at once are made larger, and smaller again when little comes: what an unprivileged user may have is
+bounded (pipe(7), pipe-user-pages-soft), and who has used it up gets pipes of one page."""
 
 
 class Heat:
-    """The hot streams of a worker. `busy`: the last look brought much."""
+    """The hot streams of a worker. `again`: look once more at once, to see whether one brings large pieces."""
 
-    __slots__ = ("_large", "_poller", "busy", "streams")
+    __slots__ = ("_large", "_poller", "again", "streams")
 
     def __init__(self, poller: Poller) -> None:
         self._poller = poller
         self._large = 0
         self.streams: dict[int, Stream] = {}
-        self.busy = False
+        self.again = False
 
     def served(self, stream: Stream, moved: int, now: float) -> None:
         """A stream had its turn and brought so many bytes."""
-        if moved >= (_MUCH if stream.large else _FULL):
-            self.busy = True
-            stream.full += 1
-            if stream.full == _FULL_TURNS:
-                self._enlarge(stream)
+        much = moved >= _MUCH
+        if much and not stream.large:
+            self._enlarge(stream)
         if stream.state == HOT:
             stream.misses = 0 if moved else stream.misses + 1
-            if stream.misses >= _MISSES:
+            if stream.misses >= _MISSES or (much and stream.much):
                 self.rest(stream)
-        elif moved >= _WARM or (moved and now - stream.last < _SOON):
-            self._poller.drop(stream.fd)
-            stream.state = HOT
-            stream.misses = 0
-            self.streams[stream.id] = stream
+            elif much:
+                self.again = True
+        elif moved and moved < _LITTLE:
+            if now - stream.last < _SOON:
+                self._poller.drop(stream.fd)
+                stream.state = HOT
+                stream.misses = 0
+                self.streams[stream.id] = stream
+            elif stream.large:
+                self._shrink(stream)
+        stream.much = much
         stream.last = now
 
     def rest(self, stream: Stream) -> None:
         """Back to the poller."""
-        self.forget(stream)
+        self.streams.pop(stream.id, None)
         stream.state = WAITING
         self._poller.want(stream.fd)
 
@@ -67,13 +68,15 @@ class Heat:
         """It is not looked at any more."""
         self._poller.drop(stream.fd)
         self.streams.pop(stream.id, None)
-        stream.full = 0
         if stream.large:
-            stream.large = False
-            self._large -= 1
-            resize(stream.fd, _ORDINARY)
+            self._shrink(stream)
 
     def _enlarge(self, stream: Stream) -> None:
         if self._large < _LARGE_PIPES and resize(stream.fd, HOLD_SIZE) > _ORDINARY:
             stream.large = True
             self._large += 1
+
+    def _shrink(self, stream: Stream) -> None:
+        stream.large = False
+        self._large -= 1
+        resize(stream.fd, _ORDINARY)

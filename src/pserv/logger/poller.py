@@ -36,6 +36,6 @@ class Poller:
         if self._wanted.pop(fd, None) is not None:
             self._poll.unregister(fd)
 
-    def wait(self, seconds: float | None) -> list[tuple[int, int]]:
-        """The ready ones as (descriptor, mask)."""
-        return self._poll.poll(-1 if seconds is None else seconds * self._scale)
+    def wait(self, seconds: float | None) -> list[int]:
+        """The ready ones."""
+        return [fd for fd, _ in self._poll.poll(-1 if seconds is None else seconds * self._scale)]

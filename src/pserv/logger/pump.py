@@ -68,7 +68,7 @@ class Pump:
             self.journal.record(stream.id, end, stream.printed)
         stream.printed += taken
         self.held = taken
-        self.empty(target)
+        self._empty(target)
         self.journal.record(stream.id, stream.start, stream.printed)
         return taken
 
@@ -100,6 +100,14 @@ class Pump:
         return os.write(self._write, data) if data else 0  # the hold pipe is empty and takes 64 KiB whole
 
     def empty(self, target: Target) -> None:
+        """Write what a predecessor left in the hold pipe, or what the file refused. Raises TargetError."""
+        try:
+            os.lseek(target.fd, 0, os.SEEK_END)
+        except OSError as error:
+            raise TargetError.of(error) from None
+        self._empty(target)
+
+    def _empty(self, target: Target) -> None:
         """Hold pipe -> file, all of it. Raises TargetError; what is left stays `held`."""
         try:
             while self.held:

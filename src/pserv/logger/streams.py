@@ -26,7 +26,7 @@ class Stream:
     """
 
     __slots__ = (
-        *("drained", "end", "fd", "full", "id", "large", "last", "misses"),
+        *("drained", "end", "fd", "id", "large", "last", "misses", "much"),
         *("over", "printed", "start", "state", "target"),
     )
 
@@ -41,10 +41,10 @@ class Stream:
         self.over = False
         self.drained = False
         self.last = 0.0
-        """When it was last served; with `full`, `large` and `misses` this is the business of pserv.logger.heat."""
-        self.full = 0
+        """When it was last served; with `large`, `misses` and `much` this is the business of pserv.logger.heat."""
         self.large = False
         self.misses = 0
+        self.much = False
 
     def available(self) -> int:
         """Bytes in the pipe now."""

@@ -98,12 +98,12 @@ class Target:
 
     def _open(self) -> int:
         try:
-            return _open_for_writing(self.path, 0)
+            return _open_for_writing(self.path, 0, 0)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)
-            fd = _open_for_writing(self.path, os.O_CREAT)
+            fd = _open_for_writing(self.path, os.O_CREAT, 0o644 if self.mode is None else self.mode)
             if self.mode is not None:
-                os.fchmod(fd, self.mode)
+                os.fchmod(fd, self.mode)  # whatever the umask
             return fd
 
     def wants_opening(self, now: float) -> bool:
@@ -112,6 +112,14 @@ class Target:
             self.checked = now
             self.stale = os.fstat(self.fd).st_nlink == 0
         return self.stale
+
+    def unlock(self) -> None:
+        """Another worker is to write this file; this one will only close it."""
+        if self.fd >= 0 and self.kind is FILE:
+            try:
+                fcntl.flock(self.fd, fcntl.LOCK_UN)
+            except OSError:
+                pass  # a file system without locks
 
     def close(self) -> None:
         """Close; what locks it ends with that."""
@@ -129,12 +137,12 @@ class Target:
         self.retry_at = now + self.delay
 
 
-def _open_for_writing(path: str, flags: int) -> int:
+def _open_for_writing(path: str, flags: int, mode: int) -> int:
     # Readable too, so that the last lines of a run can be read back; a FIFO opened so never blocks and never ends.
     try:
-        return os.open(path, os.O_RDWR | flags | _FLAGS, 0o644)
+        return os.open(path, os.O_RDWR | flags | _FLAGS, mode)
     except PermissionError:
-        return os.open(path, os.O_WRONLY | flags | _FLAGS, 0o644)
+        return os.open(path, os.O_WRONLY | flags | _FLAGS, mode)
 
 
 def _lock(fd: int) -> None:

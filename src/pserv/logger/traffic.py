@@ -20,6 +20,8 @@ TURN: Final = 1 << 20
 """Bytes that a stream may move before the others have their turn."""
 SETTLED: Final = 10.0
 """Seconds of undisturbed writing after which a worker that hung gives its stream back."""
+FULL: Final = 1.0
+"""Seconds that a FIFO or terminal may take nothing before that is told."""
 _ENDED: Final = 4096
 
 
@@ -43,7 +45,7 @@ class Traffic:
         self._full: dict[int, Target] = {}
         self._owner: Stream | None = None
         """Whose bytes are in the hold pipe and could not be written."""
-        self._stuck = False
+        self._stuck: Stream | None = None
         self._narrow = False
 
     # Coming and going.
@@ -52,7 +54,7 @@ class Traffic:
         """Write what a predecessor left in the hold pipe to the file that its journal names."""
         number, path = self.pump.journal.owner()
         if self.pump.held:
-            self._owner = Stream(number, -1, self._target(path, None))
+            self._owner = self._new(number, -1, self._target(path, None))
             self.attempt(self._owner.target)
 
     def add(self, number: int, fd: int, path: str, mode: int | None) -> None:
@@ -60,8 +62,7 @@ class Traffic:
         if self.watch.kept not in (None, number):
             os.close(fd)  # sent before the keeper knew: another worker has it
             return
-        stream = Stream(number, fd, self._target(path, mode))
-        stream.start, stream.printed = self.pump.journal.find(number)
+        stream = self._new(number, fd, self._target(path, mode))
         if self._owner is not None and self._owner.id == number:
             self._owner = stream
         self.streams[number] = self._by_fd[fd] = stream
@@ -104,6 +105,11 @@ class Traffic:
         self.pump.journal.forget(number)
         self._send({"op": "closed", "id": number})
 
+    def _new(self, number: int, fd: int, target: Target) -> Stream:
+        stream = Stream(number, fd, target)
+        stream.start, stream.printed = self.pump.journal.find(number)
+        return stream
+
     def _target(self, path: str, mode: int | None) -> Target:
         target = self._targets.get(path)
         if target is None:
@@ -130,7 +136,7 @@ class Traffic:
         target.close()
         if watched:
             self.watch.end()
-            self._after(last, failed=False)
+            self.after_hang()
 
     # Serving.
 
@@ -144,11 +150,11 @@ class Traffic:
 
     def look(self) -> None:
         """Serve the hot streams once; while there are none, open one file that nothing was written to yet."""
-        self.heat.busy = False
+        self.heat.again = False
         for stream in list(self.heat.streams.values()):
             if stream.state == HOT:
                 self.serve(stream)
-        if self.unopened and not self.heat.busy:
+        if self.unopened and not self.heat.again:
             target = self.unopened.pop()
             if target.stale and target.streams and not target.trouble:
                 self.attempt(target)
@@ -158,6 +164,7 @@ class Traffic:
         target = stream.target
         now = time.monotonic()
         if not self.watch.begin(stream):
+            self.after_hang()
             return 0
         moved, failure, full = 0, None, False
         try:
@@ -178,7 +185,7 @@ class Traffic:
             self._finish(stream)
         else:
             self.heat.served(stream, moved, now)
-        self._after(stream, failure is not None)
+        self.after_hang(failure is not None)
         return moved
 
     def _open(self, target: Target, now: float) -> None:
@@ -206,7 +213,10 @@ class Traffic:
     # Trouble.
 
     def attempt(self, target: Target) -> None:
-        """Open a target, or try again what it refused."""
+        """Open a target, or try again what it refused; tell of one that has been full for a while."""
+        if target.fd in self._full:
+            self._tell_full(target)
+            return
         stream = self._owner if self._owner is not None else self.streams[target.streams[0]]
         if stream.target is not target or not self.watch.begin(stream):
             return
@@ -228,7 +238,7 @@ class Traffic:
             self._fail(target, stream, failure)
         else:
             self._recover(target)
-        self._after(stream, failure is not None)
+        self.after_hang(failure is not None)
 
     def _fail(self, target: Target, stream: Stream, failure: TargetError) -> None:
         if not failure.full:
@@ -244,7 +254,7 @@ class Traffic:
         if self.pump.held:
             self._owner = stream
             self.watch.keep(stream)
-            if not self._stuck:
+            if self._stuck is None:
                 self._hung(stream)
 
     def _recover(self, target: Target) -> None:
@@ -267,10 +277,13 @@ class Traffic:
 
         Called by the watch, in its thread and holding its lock, or by the worker's own.
         """
-        self._stuck = True
-        self._send({"op": "stuck", "id": stream.id, "path": stream.target.path})
+        self._stuck = stream
+        for target in self._targets.values():
+            if target is not stream.target:
+                target.unlock()
+        self._send({"op": "stuck", "id": stream.id, "path": stream.target.path, "text": stream.target.trouble})
 
-    def _after(self, stream: Stream, failed: bool) -> None:
+    def after_hang(self, failed: bool = False) -> None:
         """Once a worker hung it keeps the one stream alone, until it has flowed for a while."""
         if self.watch.kept is None:
             return
@@ -280,8 +293,8 @@ class Traffic:
                 if other.id != self.watch.kept:
                     self.pump.journal.forget(other.id)
                     self.remove(other)
-        if self._stuck and not failed and not self.pump.held:
-            self._stuck = False
+        if self._stuck is not None and not failed and not self.pump.held:
+            stream, self._stuck = self._stuck, None
             self.settled_at = time.monotonic() + SETTLED
             self._send({"op": "flowing", "id": stream.id, "path": stream.target.path})
 
@@ -290,10 +303,22 @@ class Traffic:
             self._park(self.streams[number])
         self._full[target.fd] = target
         self._poller.want(target.fd, writing=True)
+        target.retry_at = time.monotonic() + FULL
+        self.troubled.add(target)
+
+    def _tell_full(self, target: Target) -> None:
+        self.troubled.discard(target)
+        target.trouble = "it is full, and nobody reads it"
+        for number in target.streams:
+            self._send({"op": "error", "id": number, "path": target.path, "text": target.trouble})
 
     def _unpark(self, target: Target) -> None:
         self._poller.drop(target.fd)
+        self.troubled.discard(target)
+        told, target.trouble = target.trouble != "", ""
         for number in target.streams:
+            if told:
+                self._send({"op": "restored", "id": number, "path": target.path})
             self._wake(self.streams[number])
 
     def _park(self, stream: Stream) -> None:

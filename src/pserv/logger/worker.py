@@ -44,11 +44,11 @@ class Worker:
         for message, fds in news:
             self._obey(message, fds)
         while not self._over():
-            for fd, _ in poller.wait(self._timeout()):
-                if fd == channel_fd:
-                    self._receive()
-                else:
-                    traffic.ready(fd)
+            ready = poller.wait(self._timeout())
+            if channel_fd in ready:  # first: what is printed after a `reopen` was sent goes to the new file
+                self._receive()
+            for fd in ready:
+                traffic.ready(fd)
             if traffic.heat.streams or traffic.unopened:
                 traffic.look()
             if traffic.troubled:
@@ -60,7 +60,7 @@ class Worker:
     def _timeout(self) -> float | None:
         """Seconds to the next thing that is due; None when only a message or output wakes us."""
         traffic = self._traffic
-        if (traffic.heat.busy and traffic.heat.streams) or traffic.unopened:
+        if (traffic.heat.again and traffic.heat.streams) or traffic.unopened:
             return 0.0
         if traffic.heat.streams:
             return NAP
@@ -147,6 +147,7 @@ class Worker:
             if stream is not None:
                 streams.append(stream)
         lines = self._lines(streams)
+        self._traffic.after_hang()
         self._send({"op": "drained", "run": run, "lines": lines, "printed": sum(one.printed for one in streams)})
         for stream in streams:
             if stream.id in self._traffic.ended:

@@ -53,7 +53,7 @@ class Backoff(Struct, frozen=True, forbid_unknown_fields=True):
 
     strategy: Annotated[Literal["constant", "linear", "exponential"], live("How the delay grows.")] = "exponential"
     initial: Annotated[Duration, live("Delay before the second restart of a streak.")] = 1.0
-    maximum: Annotated[Duration, live("No delay is longer.")] = 30.0
+    maximum: Annotated[Duration, live("No delay is longer; by default 30s, or `initial` where that is more.")] = 30.0
     factor: Annotated[float, Meta(ge=1, le=100), live("Growth of the exponential strategy.")] = 2.0
     jitter: Annotated[float, Meta(ge=0, le=1), live("Share of the delay added or removed at random.")] = 0.1
 

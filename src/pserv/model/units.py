@@ -123,7 +123,9 @@ def parse_size(text: str) -> int:
     if power is None or (not suffix and stripped[digits:].strip().upper() not in {"", "B"}):
         raise ValueError(f"{text!r} is not a size")
     try:
-        size = parse_number(stripped[:digits]) * 1024**power
+        number = stripped[:digits]
+        # Whole numbers stay whole: a float has 53 bits.
+        size = (int(number) if _DIGITS.issuperset(number[:30]) else parse_number(number)) * 1024**power
     except ValueError:
         raise ValueError(f"{text!r} is not a size") from None
     if size >= 2**63:

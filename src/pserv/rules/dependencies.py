@@ -33,18 +33,18 @@ def cycles(specs: Specs) -> list[list[str]]:
     found: dict[tuple[str, ...], None] = {}
     done: set[str] = set()
     for root in specs:
-        path: list[str] = []
+        path: dict[str, int] = {}
         ahead = [iter((root,))]
         while ahead:
             name = next(ahead[-1], None)
             if name is None:
                 ahead.pop()
                 if path:
-                    done.add(path.pop())
+                    done.add(path.popitem()[0])
             elif name in path:
-                found[_turned(path[path.index(name) :])] = None
+                found[_turned(list(path)[path[name] :])] = None
             elif name not in done and name in specs:
-                path.append(name)
+                path[name] = len(path)
                 ahead.append(iter(specs[name].depends_on))
     return [[*cycle, cycle[0]] for cycle in found]
 

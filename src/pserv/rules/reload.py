@@ -92,13 +92,13 @@ def _options(declared: type[Struct]) -> tuple[_Option, ...]:
     for name, hint in get_type_hints(declared, include_extras=True).items():
         extra: dict[str, Any] = {}
         for meta in _metas(hint):
-            extra = {**(meta.extra or {}), **extra}
+            extra.update(meta.extra or {})
         found.append(_Option(name, extra.get("live", False), extra.get("kind", "")))
     return tuple(found)
 
 
 def _metas(hint: Any) -> Iterator[Meta]:
-    """Everything that Annotated says within a type, the outermost first; not within the structs it is made of."""
+    """Everything that Annotated says within a type, but not within the structs it is made of."""
     if get_origin(hint) is Annotated:
         yield from (meta for meta in hint.__metadata__ if isinstance(meta, Meta))
     for inner in get_args(hint):

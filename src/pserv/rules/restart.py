@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import math
 
 import msgspec
 
@@ -120,18 +119,17 @@ def stable_time(backoff: Backoff, attempt: int, stable_after: float) -> float:
 
 
 def _nominal(backoff: Backoff, number: int) -> float:
-    """The delay before jitter; computed so that no number of restarts overflows."""
-    grown = max(number - 2, 0)
-    if backoff.initial <= 0:
-        return 0.0
+    """The delay before jitter."""
+    steps = max(number - 2, 0)
+    grown = backoff.initial
     if backoff.strategy == "linear":
-        return min(backoff.initial * (grown + 1), backoff.maximum)
-    if backoff.strategy == "exponential" and backoff.factor > 1:
-        limit = math.log(max(backoff.maximum / backoff.initial, 1.0)) / math.log(backoff.factor)
-        if grown >= limit:
-            return backoff.maximum
-        return min(backoff.initial * math.pow(backoff.factor, grown), backoff.maximum)
-    return min(backoff.initial, backoff.maximum)
+        grown = backoff.initial * (steps + 1)
+    elif backoff.strategy == "exponential":
+        try:
+            grown = backoff.initial * backoff.factor**steps
+        except OverflowError:
+            grown = backoff.maximum if backoff.initial else 0.0
+    return min(grown, backoff.maximum)
 
 
 def classify(spec: ServiceSpec, life: Life, event: Exited, now: float) -> Ended:

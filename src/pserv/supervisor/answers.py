@@ -55,9 +55,7 @@ class Answers:
             since=self._wall(life.since),
             next=None if life.deadline is None or life.phase is Phase.RUNNING else self._wall(life.deadline),
             autostart=spec.autostart,
-            trouble="; ".join(
-                filter(None, (own.log_trouble, *(f"SIGKILL did not end {text}" for text in life.survivors)))
-            ),
+            trouble="; ".join((*own.logs.values(), *(f"SIGKILL did not end {text}" for text in life.survivors))),
         )
 
     def _wall(self, at: float) -> float:
@@ -107,14 +105,14 @@ class Answers:
             needed_by=tuple(other for other, its in supervisor.specs.items() if name in its.depends_on),
             stdout=launches.place(out["stdout"]),
             stderr=launches.place(out["stderr"]),
-            why=tuple(self._why(spec, life, own.log_trouble)),
+            why=tuple(self._why(spec, life, own.logs.values())),
             crash=None if own.crash is None else self._crash(own.crash),
             history=supervisor.history.last(history.PER_SERVICE, {name}),
             lines=own.printed,
             stale=supervisor.stale(name),
         )
 
-    def _why(self, spec: ServiceSpec, life: Life, trouble: str) -> Iterable[str]:
+    def _why(self, spec: ServiceSpec, life: Life, trouble: Iterable[str]) -> Iterable[str]:
         now = self._clock.now()
         yield f"{life.state} for {units.show_duration(max(0.0, now - life.since))}: {life.reason}"
         if life.ended is not None and life.phase is not Phase.RUNNING:
@@ -122,8 +120,7 @@ class Answers:
                 f"the last run (number {life.ended.run}) ended {units.show_duration(max(0.0, now - life.ended.at))} "
                 f"ago after {units.show_duration(life.ended.uptime)}: {restart.describe(life.ended)}"
             )
-        if trouble:
-            yield trouble
+        yield from trouble
         for text in life.survivors:
             yield f"SIGKILL did not end {text}"
         yield self._next(spec, life, now)

@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from pserv.supervisor.main import Session
 
 
-def daemon_status(session: Session) -> DaemonStatus:
-    """A look at the session, and one stat for each file of the configuration."""
+async def daemon_status(session: Session) -> DaemonStatus:
+    """A look at the session, a question to the keeper, and one stat for each file of the configuration."""
+    reply, _ = await session.keeper.request({"op": "loggers"})
+    loggers = reply["pids"]
     supervisor, boot = session.supervisor, session.boot
     return DaemonStatus(
         version=__version__,
         name=supervisor.document.name,
         keeper_pid=boot.keeper_pid,
         supervisor_pid=os.getpid(),
-        logger_pid=session.logger_pid or None,
+        logger_pid=loggers[0] if loggers else None,
         config=tuple(file.path for file in supervisor.document.files),
         uptime=session.clock.now() - boot.started,
         supervisor_restarts=session.orders.note.restarts,
@@ -40,6 +42,7 @@ def _trouble(session: Session) -> list[str]:
         )
     if session.orders.note.ending:
         told.append(f"the daemon is ending: {session.orders.note.ending}")
+    told += session.supervisor.document.notes
     for file in session.supervisor.document.files:
         changed = _changed(file.path, file.mtime_ns)
         if changed:

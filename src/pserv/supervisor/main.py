@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import random
+import select
 import socket
 import time
 import traceback
@@ -15,7 +16,7 @@ import msgspec
 
 from pserv import __version__
 from pserv.keeper.protocol import PROTOCOL, Channel, Message
-from pserv.model import spec
+from pserv.model import spec, units
 from pserv.model.spec import Document
 from pserv.model.states import Goal, Life, Phase
 from pserv.supervisor import record
@@ -75,7 +76,6 @@ class Session:
         self.log_states: dict[str, str] = {}
         self.last_bug = ""
         self.keeper_version = ""
-        self.logger_pid = 0
         self._serve = serve
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
@@ -90,7 +90,6 @@ class Session:
         self.deaths = table.get("deaths", [])
         self.capabilities = table.get("capabilities", {})
         self.keeper_version = table.get("version", "")
-        self.logger_pid = table.get("logger_pid", 0)
         held = bool(table.get("document")) + bool(table.get("lock"))
         sockets = [socket.socket(fileno=fd) for fd in fds[: len(fds) - held]]
         safe = bool(table.get("safe"))
@@ -174,7 +173,11 @@ class Session:
     def _resumed_why(self) -> str:
         if not self.deaths:
             return "a new supervisor took over"
-        return f"a new supervisor took over: the last one died ({self.deaths[-1].get('text', 'unknown')})"
+        last = self.deaths[-1]
+        how = last.get("text") or (
+            f"killed by {units.show_signal(last['signal'])}" if last.get("signal") else f"exit code {last.get('code')}"
+        )
+        return f"a new supervisor took over: the last one died ({how})"
 
     def next_run(self) -> int:
         """The id of the next run; ids are never used twice."""
@@ -191,6 +194,7 @@ class Session:
                 self.reports.take(message)
             case "yield":
                 self._paused = True
+                self.keeper.send({"op": "yielded"})
                 if self._alarm is not None:
                     self._alarm.cancel()
             case "resume":
@@ -235,11 +239,17 @@ class Session:
 
     def log(self, text: str) -> None:
         """A line in the daemon's own log (its standard error)."""
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-        try:
-            os.write(2, f"{stamp} pserv[{os.getpid()}] {text.rstrip()}\n".encode())
-        except OSError:
-            return
+        line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} pserv[{os.getpid()}] {text.rstrip()}\n".encode()
+        room = select.poll()
+        room.register(2, select.POLLOUT)
+        for start in range(0, len(line), select.PIPE_BUF):
+            # A pipe that is ready takes so much without blocking (pipe(7)); one that nobody reads holds up nothing.
+            if not room.poll(0):
+                return
+            try:
+                os.write(2, line[start : start + select.PIPE_BUF])
+            except OSError:
+                return
 
 
 async def _live(channel: Channel, serve: Serve) -> int:

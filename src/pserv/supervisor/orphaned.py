@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-from pserv.keeper.host import COOKIE_VARIABLE
+from pserv.keeper import strays
 
 GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -26,10 +26,9 @@ def end_all(leaders: set[int], cookie: str) -> None:
         for leader in leaders:
             _signal_group(leader, signal.SIGKILL)
         return
-    mark = f"{COOKIE_VARIABLE}={cookie}/".encode()
     deadline = time.monotonic() + GRACE
     for attempt in range(ROUNDS):
-        held = _hold(leaders, mark)
+        held = _hold(leaders, cookie)
         if not held:
             return
         number = signal.SIGTERM if attempt == 0 else signal.SIGKILL
@@ -41,7 +40,7 @@ def end_all(leaders: set[int], cookie: str) -> None:
         _await(held, deadline if attempt == 0 else time.monotonic() + 1.0)
 
 
-def _hold(leaders: set[int], mark: bytes) -> list[int]:
+def _hold(leaders: set[int], cookie: str) -> list[int]:
     """A pidfd for each living process of ours."""
     held = []
     for name in os.listdir("/proc"):
@@ -51,26 +50,18 @@ def _hold(leaders: set[int], mark: bytes) -> list[int]:
             fd = os.pidfd_open(int(name))
         except OSError:
             continue
-        if _is_ours(name, leaders, mark):
+        if _is_ours(int(name), leaders, cookie):
             held.append(fd)
         else:
             os.close(fd)
     return held
 
 
-def _is_ours(pid: str, leaders: set[int], mark: bytes) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            data = file.read()
-        fields = data[data.rfind(b")") + 2 :].split()
-        if fields[0] in (b"Z", b"X"):
-            return False
-        if int(fields[3]) in leaders:
-            return True
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            return any(entry.startswith(mark) for entry in file.read().split(b"\0"))
-    except (OSError, IndexError, ValueError):
+def _is_ours(pid: int, leaders: set[int], cookie: str) -> bool:
+    process = strays.read(pid)
+    if process is None or process.ended:
         return False
+    return process.session in leaders or strays.run_of(pid, cookie) is not None
 
 
 def _await(held: list[int], deadline: float) -> None:

@@ -13,18 +13,20 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     life: Life
     crash: Crash | None = None
     launched: int = 0
+    logs: dict[str, str] = {}
 
 
 class Record:
     """The rest of a service's memory: last crash, fingerprint of what runs, trouble with its logs."""
 
-    __slots__ = ("crash", "launched", "log_trouble", "printed")
+    __slots__ = ("crash", "launched", "logs", "printed")
 
     def __init__(self) -> None:
         self.crash: Crash | None = None
         self.launched = 0
         """Fingerprint of the launch that the current run was made from (`system.launches.fingerprint`)."""
-        self.log_trouble = ""
+        self.logs: dict[str, str] = {}
+        """What is wrong with its logs, in words, by their paths."""
         self.printed: tuple[str, ...] = ()
         """The last lines of the last run that ended."""
 

@@ -13,7 +13,8 @@ import msgspec
 
 from pserv import __version__
 from pserv.model import spec
-from pserv.model.errors import InvalidConfig, Mistake, PservError, Refused
+from pserv.model.errors import PservError, Refused
+from pserv.model.mistakes import InvalidConfig, Mistake
 from pserv.model.spec import Document
 from pserv.model.status import ReloadStep
 from pserv.rules import reload

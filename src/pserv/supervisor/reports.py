@@ -39,7 +39,7 @@ class Reports:
         run = int(report["run"])
         match report["kind"]:
             case "spawned":
-                self._session.supervisor.post(name, Spawned(run, int(report["pid"])), ack)
+                self._session.supervisor.post(name, Spawned(run, int(report["pid"]), report.get("at")), ack)
             case "spawn-failed":
                 number = int(report["errno"])
                 text = os.strerror(number) if number else ""
@@ -86,13 +86,16 @@ class Reports:
         key, path, text = str(report["key"]), str(report.get("path", "")), str(report.get("text", ""))
         said = {
             "died": f"the logger died ({text}); a new one goes on",
-            "stuck": f"log {path} is stuck: {text or 'a write does not return'}",
+            "stuck": f"cannot write log {path}: {text or 'a write does not return (a stalled disk?)'}",
             "error": f"cannot write log {path}: {text}",
             "flowing": f"log {path} is written again",
             "restored": f"log {path} is written again",
         }.get(what, f"logger: {what} {text}")
-        if report.get("pid"):
-            self._session.logger_pid = int(report["pid"])
-        if key in self._session.supervisor.records:
-            self._session.supervisor.records[key].log_trouble = said if what in ("stuck", "error") else ""
-        self._session.supervisor.tell(key if key in self._session.supervisor.records else "", "log", said)
+        supervisor = self._session.supervisor
+        if key not in supervisor.records:
+            supervisor.tell("", "log", said)
+            return
+        trouble = said if what in ("stuck", "error") else ""
+        if trouble != supervisor.records[key].logs.get(path, ""):
+            supervisor.log_told(key, path, trouble)
+            supervisor.tell(key, "log", said)

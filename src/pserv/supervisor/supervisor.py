@@ -100,7 +100,7 @@ class Supervisor:
         """Take over a service from the keeper's table."""
         self.lives[name] = note.life
         own = self.records[name] = Record()
-        own.crash, own.launched = note.crash, note.launched
+        own.crash, own.launched, own.logs = note.crash, note.launched, note.logs
         self._set_deadline(name, note.life)
 
     def admit(self, name: str) -> None:
@@ -121,6 +121,14 @@ class Supervisor:
         if not launched or self.lives[name].phase in WITHOUT_A_RUN:
             return False
         return launched != launches.fingerprint(self.specs[name], self.places)
+
+    def log_told(self, name: str, path: str, trouble: str) -> None:
+        """Something is wrong with a log of this service, or with "" no more; outlives this process."""
+        own = self.records[name]
+        own.logs = {each: text for each, text in own.logs.items() if each != path}
+        if trouble:
+            own.logs[path] = trouble
+        self.keeper.do(name, self._note(name, self.lives[name]))
 
     # What comes in
 
@@ -193,13 +201,17 @@ class Supervisor:
             self._acknowledge(name, ack)
             return
         self.lives[name] = decision.life
-        note = record.encode(Note(decision.life, own.crash, own.launched))
+        note = self._note(name, decision.life)
         self.keeper.do(name, note, ack, commands)
         self._set_deadline(name, decision.life)
         self._tell_change(name, life, decision.life)
         if self.follower is not None:
             failed = any(isinstance(effect, Failed) for effect in decision.effects)
             self.follower.changed(name, life, decision.life, failed=failed)
+
+    def _note(self, name: str, life: Life) -> str:
+        own = self.records[name]
+        return record.encode(Note(life, own.crash, own.launched, own.logs))
 
     def _situation(self, name: str) -> Situation:
         blocked, hopeless = dependencies.blocked(name, self.specs, self.lives)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import struct
@@ -13,7 +12,7 @@ from typing import Final
 LOOK: Final = 0.25
 """Seconds between looks where nothing tells of changes."""
 
-_MODIFY, _MOVED_TO, _CREATE, _DELETE_SELF, _MOVE_SELF = 0x2, 0x80, 0x100, 0x400, 0x800
+_MODIFY, _ATTRIB, _MOVED_TO, _CREATE, _DELETE_SELF, _MOVE_SELF = 0x2, 0x4, 0x80, 0x100, 0x400, 0x800
 _EVENT = struct.Struct("iIII")
 _SPLICE_TOLD = (6, 5)
 """Since this version of Linux a splice(2) into a file, as the logger does it, is an event."""
@@ -25,6 +24,8 @@ class Changes:
     def __init__(self, inotify: bool = True) -> None:
         self._fd = -1
         if inotify and sys.platform == "linux" and _version() >= _SPLICE_TOLD:
+            import ctypes  # not for the keeper, of which every reader is a fork
+
             self._libc = ctypes.CDLL(None, use_errno=True)
             self._fd = self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
 
@@ -34,8 +35,8 @@ class Changes:
         return self._fd >= 0
 
     def watch_file(self, path: str) -> int:
-        """Tell when this file is written or cut; -1 when that cannot be told."""
-        return self._watch(path, _MODIFY)
+        """Tell when this file is written, cut or deleted; -1 when that cannot be told."""
+        return self._watch(path, _MODIFY | _ATTRIB)
 
     def watch_folder(self, path: str) -> int:
         """Tell when a name appears in this folder, or it goes; -1 when that cannot be told (it is not there)."""
@@ -47,7 +48,7 @@ class Changes:
             self._libc.inotify_rm_watch(self._fd, number)
 
     def wait(self, sock_fd: int, all_told: bool) -> tuple[set[int], bool]:
-        """The numbers of what changed (-1: some were missed), and whether the socket can be read (or was closed by its peer).
+        """The numbers of what changed (-1: some were missed), and whether the socket was closed by its peer.
 
         With `all_told` false returns after `LOOK` seconds at the latest.
         """

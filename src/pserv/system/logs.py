@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import stat
 from typing import Final
@@ -14,6 +13,8 @@ from pserv.system.changes import Changes
 from pserv.system.lines import Lines
 
 _BLOCK: Final = 1 << 16
+_NO_SIGNAL: Final = getattr(socket, "MSG_NOSIGNAL", 0)
+"""A receiver that is gone is an error of send, not SIGPIPE."""
 
 
 class Gone(Exception):
@@ -41,7 +42,7 @@ class Outbox:
         """Send all. Raises Gone."""
         data, self._parts, self._size = b"".join(self._parts), [], 0
         try:
-            self._socket.sendall(data)
+            self._socket.sendall(data, _NO_SIGNAL)
         except OSError:
             raise Gone from None
 
@@ -55,7 +56,7 @@ class Followed:
         self.path = path
         self.fd = -1
         self.watches: set[int] = set()
-        """What may tell of news: the folder, the file, and the one that will follow it."""
+        """What may tell of news: the folder, the file, and the one that will follow it; -1: it is to be looked at."""
         self._inode = (0, 0)
         self._offset = 0
         self._lines = Lines()
@@ -87,6 +88,10 @@ class Followed:
                 return
             self._offset += len(data)
             self._put(self._lines.feed(data))
+
+    def deleted(self) -> bool:
+        """Whether what is read has no name any more."""
+        return self.fd >= 0 and os.fstat(self.fd).st_nlink == 0
 
     def successor(self) -> int | None:
         """The size of the file that has our path now, if that is another one."""
@@ -127,7 +132,6 @@ def reader(sock: socket.socket, argument: str) -> int:
 
     `argument` is JSON: `{"files": [{"service", "stream", "path"}], "lines": number, "follow": bool}`.
     """
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     sock.setblocking(True)
     asked = json.loads(argument)
     outbox = Outbox(sock)
@@ -188,6 +192,8 @@ def _look(file: Followed, changes: Changes) -> None:
         if file.fd >= 0:
             watches.add(changes.watch_file(f"/proc/self/fd/{file.fd}"))
         file.read()
+    if file.deleted():
+        watches.add(-1)  # a folder that is deleted while we have a file of it open is not told
     for number in file.watches - watches:
         changes.forget(number)
     file.watches = watches

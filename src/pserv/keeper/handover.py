@@ -1,0 +1,175 @@
+"""The keeper's whole state as JSON in a memfd, for its successor in the same process. What leads to it is elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pserv.keeper import runs
+from pserv.keeper.cgroup import Cgroups
+from pserv.keeper.host import Original
+from pserv.keeper.protocol import Message
+from pserv.keeper.runs import End, Record, Run
+from pserv.keeper.worker import Stream, Worker
+
+if TYPE_CHECKING:
+    from pserv.keeper.main import Keeper
+
+CHECK = -1
+"""In place of the descriptor: load all code and exit with 0."""
+
+_PLAIN = ("at", "drained", "folder", "gone", "key", "killing", "lines", "number", "pid", "printed", "reaped", "state",
+          "status", "told")  # fmt: skip
+_BOOT_FDS = ("lock_fd", "document_fd", "lease_fd", "ready_fd")
+
+
+def execute(keeper: Keeper, argv: list[str]) -> Exception:
+    """Replace the program of this process; pid, children and descriptors stay. Returns only when it could not.
+
+    Signals stay blocked across the exec until the successor listens, so none is lost and none ends it.
+    """
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        state, fds = describe(keeper)
+        memory = _memory(json.dumps(state).encode())
+        for fd in (*fds, memory):
+            os.set_inheritable(fd, True)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.execvpe(argv[0], [*argv, str(memory)], keeper.original.environment)
+        finally:
+            for fd in fds:
+                os.set_inheritable(fd, False)
+            os.close(memory)
+    except Exception as error:  # whatever it is: a keeper that goes on is better than none
+        return error
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
+def describe(keeper: Keeper) -> tuple[Message, list[int]]:
+    """The state and every descriptor that it names."""
+    boot, records, streams = keeper.boot, keeper.records, keeper.streams
+    live = records.runs()
+    fds = [fd for fd in (getattr(boot, name) for name in _BOOT_FDS) if fd >= 0] + boot.sockets
+    fds += [stream.fd for stream in streams.streams.values()] + [run.status for run in live if run.status >= 0]
+    for worker in streams.workers.values():
+        fds += [*worker.hold, worker.journal]
+    root = keeper.spawning.cgroups
+    return {
+        "boot": {name: getattr(boot, name) for name in boot.__slots__ if name not in ("kept", "version")},
+        "original": {name: getattr(keeper.original, name) for name in Original.__slots__},
+        "facts": keeper.facts,
+        "capabilities": keeper.capabilities,
+        "cgroups": root.root if root is not None else None,
+        "records": [
+            {"key": one.key, "note": one.note, "last_run": one.last_run, "run": _run(one.run)}
+            for one in records.by_key.values()
+        ],
+        "last_run": records.last_run,
+        "reports": list(keeper.reports.kept.values()),
+        "last_report": keeper.reports.last,
+        "streams": [{**one.described(), "name": one.name, "fd": one.fd} for one in streams.streams.values()],
+        "last_stream": streams.last_stream,
+        "workers": [
+            {"number": one.number, "hold": one.hold, "journal": one.journal, "streams": list(one.streams)}
+            for one in streams.workers.values()
+        ],
+        "end": keeper.order.described(),
+        "deaths": keeper.supervision.deaths,
+    }, fds  # fmt: skip
+
+
+def _run(run: Run | None) -> Message | None:
+    if run is None:
+        return None
+    return {
+        **{name: getattr(run, name) for name in _PLAIN},
+        "failure": run.failure,
+        "end": run.end.facts() if run.end is not None else None,
+        "noted": sorted(run.noted) if run.noted is not None else None,
+        "strays": sorted(run.strays),
+        "streams": [stream.id for stream in run.streams],
+    }
+
+
+def read(fd: int) -> Message:
+    """The state that the predecessor left in a memfd; closes it."""
+    with open(fd, "rb") as file:
+        file.seek(0)
+        state: Message = json.load(file)
+    return state
+
+
+def restore(keeper: Keeper, state: Message) -> None:
+    """Take all over; nothing runs and nothing is watched before the keeper's loop does."""
+    keeper.facts |= {name: state["facts"][name] for name in ("started", "leftovers")}
+    keeper.capabilities |= state["capabilities"]
+    if state["cgroups"] is not None:
+        keeper.spawning.cgroups = Cgroups(state["cgroups"])
+    streams = keeper.streams
+    by_id: dict[int, Stream] = {}
+    for row in state["streams"]:
+        terminal = bool(row.get("terminal"))
+        stream = Stream(row["id"], row["key"], row["run"], row["name"], row["target"], terminal, row["fd"])
+        by_id[stream.id] = stream
+        os.set_inheritable(stream.fd, False)
+    workers = [_worker(row, by_id) for row in state["workers"]]
+    streams.restore(by_id, workers, state["last_stream"])
+    for row in state["records"]:
+        record = Record(row["key"])
+        record.note, record.last_run = row["note"], row["last_run"]
+        if row["run"] is not None:
+            record.run = _restored(row["run"], by_id)
+            if not record.run.gone:
+                keeper.records.leaders[record.run.pid] = record.run
+        keeper.records.by_key[record.key] = record
+    keeper.records.last_run = state["last_run"]
+    keeper.reports.restore(state["reports"], state["last_report"])
+    keeper.supervision.deaths = state["deaths"]
+    keeper.order.restore(state["end"])
+
+
+def _worker(row: Message, streams: dict[int, Stream]) -> Worker:
+    worker = Worker(row["number"], (row["hold"][0], row["hold"][1]), row["journal"])
+    for number in row["streams"]:
+        if number in streams:
+            worker.streams[number] = streams[number]
+            streams[number].worker = worker
+    return worker
+
+
+def _restored(row: dict[str, Any], streams: dict[int, Stream]) -> Run:
+    own = [streams[number] for number in row["streams"] if number in streams]
+    run = Run(row["key"], row["number"], row["pid"], row["folder"], row["status"], own, row["at"])
+    for name in _PLAIN:
+        setattr(run, name, row[name])
+    run.told = run.drained  # a report that waited for the logger is begun anew
+    run.failure = tuple(row["failure"]) if row["failure"] is not None else None
+    run.noted = {(pid, start) for pid, start in row["noted"]} if row["noted"] is not None else None
+    run.strays = set(row["strays"])
+    if row["end"] is not None:
+        run.end = End(row["end"]["code"], row["end"]["signal"], row["end"]["core"], row["end"]["at"])
+        for name in End.__slots__:
+            setattr(run.end, name, row["end"][name])
+        run.state = runs.EXITED
+    return run
+
+
+def _memory(data: bytes) -> int:
+    """A descriptor of a file without a name that holds the data."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("pserv-keeper", os.MFD_CLOEXEC)
+    else:
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    return fd

@@ -1,0 +1,75 @@
+"""What is held of one output of a run, and of one process of the logger. Who gets what is decided elsewhere."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from pserv.keeper.link import Link
+from pserv.keeper.protocol import Message
+
+
+class Stream:
+    """The read end of one output of one run, held until a worker says that all is written."""
+
+    __slots__ = ("fd", "id", "inode", "key", "name", "run", "target", "terminal", "worker")
+
+    def __init__(self, number: int, key: str, run: int, name: str, target: Message, terminal: bool, fd: int) -> None:
+        self.id = number
+        self.key = key
+        self.run = run
+        self.name = name
+        self.target = target
+        self.terminal = terminal
+        self.fd = fd
+        self.inode = 0 if terminal else os.fstat(fd).st_ino
+        self.worker: Worker | None = None
+
+    def described(self) -> Message:
+        fields: Message = {"id": self.id, "key": self.key, "run": self.run, "target": self.target}
+        return {**fields, "terminal": True} if self.terminal else fields
+
+
+class Worker:
+    """One process of the logger. `stuck` is the id of the one stream it keeps; hold pipe and journal outlive it."""
+
+    __slots__ = ("draining", "ending", "hold", "journal", "link", "number", "pid", "streams", "stuck")
+
+    def __init__(self, number: int, hold: tuple[int, int], journal: int) -> None:
+        self.number = number
+        self.hold = hold
+        self.journal = journal
+        self.link: Link | None = None
+        self.pid = 0
+        self.streams: dict[int, Stream] = {}
+        self.stuck: int | None = None
+        self.ending = False
+        self.draining: set[int] = set()
+
+
+class Drain:
+    """A run whose output is being written before its end is told."""
+
+    __slots__ = ("done", "lines", "printed", "waiting")
+
+    def __init__(self, done: Callable[[list[str], int], None], waiting: set[int]) -> None:
+        self.done = done
+        self.waiting = waiting
+        self.lines: list[str] = []
+        self.printed = 0
+
+
+def how(end: dict[str, Any]) -> str:
+    """A wait status that `roles.described` has taken apart, in words."""
+    return f"killed by signal {end['signal']}" if end["signal"] else f"exit code {end['code']}"
+
+
+def journal() -> int:
+    """A few bytes of memory that outlive a worker; a file without a name where the system has no memfd."""
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("pserv-journal", os.MFD_CLOEXEC)
+
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())

@@ -1,0 +1,164 @@
+"""`up`, `down` and the tour, with a real daemon and real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pserv.config import places
+
+PSERV = [sys.executable, "-P", "-m", "pserv"]
+CONFIG = """
+services:
+  hello: {type: oneshot, command: echo hello there}
+  web: {command: sleep 1000, depends_on: [hello]}
+  last: {type: oneshot, autostart: false, shell: "echo bye; exit 7"}
+"""
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """A folder with a configuration; whatever runs by it is ended, and the state it leaves removed."""
+    file = tmp_path / "pserv.yaml"
+    file.write_text(CONFIG)
+    yield tmp_path
+    subprocess.run([*PSERV, "down"], cwd=tmp_path, env=environ(tmp_path), capture_output=True, check=False)
+    shutil.rmtree(Path(places.state_folder(os.environ, os.geteuid())) / places.identity(str(file)), ignore_errors=True)
+
+
+def environ(folder: Path) -> dict[str, str]:
+    return os.environ | {"PSERV_SOCKET": str(folder / "run" / "s"), "XDG_STATE_HOME": str(folder / "state")}
+
+
+@pytest.fixture
+def start(folder: Path) -> Iterator[Start]:
+    """Starts a command line and leaves it to the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def call(*line: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*PSERV, *line], cwd=folder, env=environ(folder), text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield call
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def run(start: Start, *line: str) -> tuple[int, str, str]:
+    process = start(*line)
+    out, err = process.communicate(timeout=50)
+    return process.returncode, out, err
+
+
+def services(start: Start) -> dict[str, dict[str, object]]:
+    _, out, _ = run(start, "status", "--json")
+    return {service["name"]: service for service in json.loads(out)["services"]}
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    assert process.stdout is not None
+    seen = ""
+    while text not in seen:
+        line = process.stdout.readline()
+        assert line, seen
+        seen += line
+    return seen
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_daemon_in_the_foreground_ends_with_a_signal(start: Start, number: signal.Signals) -> None:
+    process = start("up")
+    assert "hello | hello there" in read_until(process, "hello there").replace("  ", " ")
+    assert run(start, "wait", "web")[0] == 0
+    pid = int(str(services(start)["web"]["pid"]))
+    process.send_signal(number)
+    _, err = process.communicate(timeout=50)
+    assert process.returncode == 0, err
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+    assert run(start, "status")[0] == 5
+
+
+def test_a_daemon_in_the_foreground_ends_when_its_command_line_is_killed(start: Start) -> None:
+    process = start("up")
+    read_until(process, "hello there")
+    keeper = json.loads(run(start, "status", "--json")[1])["daemon"]["keeper_pid"]
+    fd = os.pidfd_open(keeper)
+    process.kill()
+    assert select.select([fd], [], [], 30)[0]
+    os.close(fd)
+
+
+def test_detached_it_stays_and_up_again_applies_the_file(start: Start, folder: Path) -> None:
+    code, out, err = run(start, "up", "-d")
+    assert code == 0, err
+    assert "web: running, pid " in out
+    before = services(start)["web"]["pid"]
+    (folder / "pserv.yaml").write_text(CONFIG.replace("sleep 1000", "sleep 1001"))
+    code, out, err = run(start, "up", "-d")
+    assert code == 0, err
+    assert "web: restart because " in out
+    assert services(start)["web"]["pid"] not in (None, before)
+    code, out, _ = run(start, "down")
+    assert code == 0
+    assert "web: stopped" in out
+    assert run(start, "down")[0] == 5
+
+
+def test_joining_a_daemon_follows_and_only_detaches(start: Start) -> None:
+    run(start, "up", "-d")
+    process = start("up")
+    assert process.stderr is not None
+    while "Ctrl-C leaves the daemon running" not in process.stderr.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=50)
+    assert process.returncode == 0
+    assert "detached; the daemon goes on" in err
+    assert services(start)["web"]["state"] == "running"
+
+
+def test_the_exit_code_of_a_service_is_that_of_up(start: Start) -> None:
+    process = start("up", "--exit-code-from", "last", "last")
+    _, err = process.communicate(timeout=50)
+    assert process.returncode == 7, err
+
+
+def test_mistakes_are_told_before_anything_is_started(start: Start, folder: Path) -> None:
+    (folder / "pserv.yaml").write_text("services: {web: {exce: sleep}}\n")
+    for line in (["up"], ["up", "-d"], ["check"], ["config"]):
+        code, out, err = run(start, *line)
+        assert (code, out) == (2, "")
+        assert "exce" in err
+    assert not (folder / "run").exists()
+
+
+def test_check_and_config(start: Start) -> None:
+    assert run(start, "check") == (0, "pserv.yaml: 3 services, no mistakes\n", "")
+    code, out, _ = run(start, "config", "web", "--json")
+    assert code == 0
+    assert json.loads(out)["services"]["web"]["command"] == ["sleep", "1000"]
+    assert run(start, "config", "nope")[0] == 4
+
+
+def test_the_tour_holds_its_promises_and_leaves_nothing(start: Start, tmp_path: Path) -> None:
+    before = set(Path("/tmp").glob("pserv-demo-*"))
+    code, out, err = run(start, "demo", "--json")
+    assert code == 0, out + err
+    assert len(json.loads(out)["promises"]) == 14
+    assert set(Path("/tmp").glob("pserv-demo-*")) <= before

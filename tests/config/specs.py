@@ -1,0 +1,65 @@
+"""Random specs, made from the shapes of the options: a new option is tested without a line here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from pserv.config.decode import build
+from pserv.config.shapes import SERVICE, Shape
+from pserv.model.spec import ServiceSpec
+
+WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
+NAMES = st.from_regex(r"[a-z][a-z0-9_.-]{0,8}", fullmatch=True)
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda parts: "/" + "/".join(parts))
+
+_SIMPLE: dict[str, st.SearchStrategy[Any]] = {
+    "text": WORDS,
+    "program": NAMES,
+    "path": PATHS,
+    "output": st.one_of(st.sampled_from(["log", "inherit", "null"]), PATHS),
+    "bool": st.booleans(),
+    "duration": st.one_of(st.integers(0, 10**6).map(float), st.floats(0, 10**6)),
+    "size": st.integers(0, 2**62),
+    "signal": st.sampled_from([1, 2, 3, 9, 10, 15]),
+    "octal": st.integers(0, 0o7777),
+    "words": st.lists(NAMES, max_size=3, unique=True).map(tuple),
+    "command": st.lists(WORDS, max_size=3).map(lambda words: ("prog", *words)),
+    "arguments": st.lists(WORDS, max_size=3).map(tuple),
+    "environment": st.dictionaries(
+        NAMES, st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8), max_size=3
+    ),
+    "inactive": st.dictionaries(
+        NAMES, st.one_of(st.booleans(), st.integers(-5, 5), NAMES.map(lambda n: f"x{n}")), max_size=3
+    ),
+}
+
+
+def values(shape: Shape) -> st.SearchStrategy[Any]:
+    """Values of an option, as they stand in the document."""
+    if shape.either:
+        return st.one_of([values(each) for each in shape.either])
+    if shape.kind == "struct":
+        return structs(shape)
+    if shape.choices:
+        return st.sampled_from(shape.choices)
+    if shape.kind in ("integer", "number"):
+        low, high = shape.low or 0, shape.high if shape.high is not None else 10**6
+        return st.integers(int(low), int(high)) if shape.kind == "integer" else st.floats(low, high)
+    if shape.kind == "list":
+        assert shape.item is not None
+        return st.lists(values(shape.item), max_size=3).map(tuple)
+    return _SIMPLE[shape.kind]
+
+
+def structs(shape: Shape) -> st.SearchStrategy[Any]:
+    """Structs with some of their options set."""
+    required = {name: values(option.shape) for name, option in shape.options.items() if option.required}
+    optional = {name: values(option.shape) for name, option in shape.options.items() if not option.required}
+    return st.fixed_dictionaries(required, optional=optional).map(lambda written: build(shape, written))
+
+
+def services() -> st.SearchStrategy[ServiceSpec]:
+    """Any service; its options need not make sense together."""
+    return structs(SERVICE)

@@ -1,0 +1,265 @@
+"""What is written to specs: types decided by options, short forms, defaults, and the way back."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pserv.config.decode import Decoder, build
+from pserv.config.effective import effective, written
+from pserv.config.findings import Findings
+from pserv.config.loader import load
+from pserv.config.nodes import Mapping
+from pserv.config.shapes import DAEMON, SERVICE, Shape
+from pserv.config.yaml_nodes import read_yaml
+from pserv.model import spec
+from pserv.model.spec import Backoff, Document, ServiceSpec, Stop, StopStep
+from tests.config import specs
+
+PATIENT = settings(deadline=None)
+
+FOUNDING = """\
+services:
+  web:
+    exec: /usr/local/bin/my-web
+    args: ["--port", "8080"]
+    env:
+      DATABASE_URL: "postgres://db:5432/app"
+    cwd: /var/www/myapp
+    user: root
+    autostart: true
+    restart: on-failure
+    max_retries: 5
+    stdout: /var/log/pserv/web.out.log
+    stderr: /var/log/pserv/web.err.log
+    health:
+      http:
+        path: /health
+        port: 8080
+      interval: 10s
+      timeout: 2s
+"""
+
+
+def _load(tmp_path: Path, text: str, name: str = "pserv.yaml") -> Document:
+    (tmp_path / name).write_text(text)
+    return load([name], environ={}, cwd=str(tmp_path), uid=0)
+
+
+def _service(tmp_path: Path, options: str) -> ServiceSpec:
+    return _load(tmp_path, f"services: {{web: {{command: a, {options} }}}}\n").services["web"]
+
+
+def test_founding_example(tmp_path: Path) -> None:
+    document = _load(tmp_path, FOUNDING)
+    assert document.services["web"] == ServiceSpec(
+        exec="/usr/local/bin/my-web",
+        args=("--port", "8080"),
+        env={"DATABASE_URL": "postgres://db:5432/app"},
+        cwd="/var/www/myapp",
+        user="root",
+        restart="on-failure",
+        max_retries=5,
+        stdout="/var/log/pserv/web.out.log",
+        stderr="/var/log/pserv/web.err.log",
+        health={"http": {"path": "/health", "port": 8080}, "interval": "10s", "timeout": "2s"},
+    )
+    assert "services.web.health is not active yet" in document.notes
+
+
+@pytest.mark.parametrize(
+    ("options", "name", "value"),
+    [
+        ("restart: no", "restart", "never"),
+        ("restart: unless-stopped", "restart", "always"),
+        ("restart: always", "restart", "always"),
+        ("umask: 022", "umask", 0o22),
+        ("umask: 22", "umask", 0o22),
+        ("umask: '0640'", "umask", 0o640),
+        ("umask: 0o22", "umask", 0o22),
+        ("nice: 08", "nice", 8),
+        ("nice: -5", "nice", -5),
+        ("max-retries: 3", "max_retries", 3),
+        ("max_retries: null", "max_retries", None),
+        ("autostart: no", "autostart", False),
+        ("essential: True", "essential", True),
+        ("user: 1000", "user", "1000"),
+        ("description: on", "description", "on"),
+        ("description: 1.10", "description", "1.10"),
+        ("description: '$HOME ${X:-y} $$'", "description", "$HOME ${X:-y} $$"),
+        ("tags: web", "tags", ("web",)),
+        ("tags: [a, b, a]", "tags", ("a", "b")),
+        ("tags:", "tags", ()),
+        ("success_exit_codes: 3", "success_exit_codes", (3,)),
+        ("success_exit_codes: [3, 4]", "success_exit_codes", (3, 4)),
+        ("inherit_env: false", "inherit_env", False),
+        ("inherit_env: [PATH, LANG]", "inherit_env", ("PATH", "LANG")),
+        ("inherit_env: PATH", "inherit_env", ("PATH",)),
+        ("start_timeout: 1h30m", "start_timeout", 5400.0),
+        ("stop: QUIT", "stop", Stop(signal=3)),
+        ("stop: {timeout: 5}", "stop", Stop(timeout=5.0)),
+        ("stop: {steps: [{QUIT: 30s}, {TERM: 5s}]}", "stop", Stop(steps=(StopStep(3, 30.0), StopStep(15, 5.0)))),
+        ("stop: {steps: [{signal: QUIT, timeout: 1}]}", "stop", Stop(steps=(StopStep(3, 1.0),))),
+        ("stop: {steps: {QUIT: 30s}}", "stop", Stop(steps=(StopStep(3, 30.0),))),
+        ("backoff: 5s", "backoff", Backoff(initial=5.0)),
+        ("backoff: 1m", "backoff", Backoff(initial=60.0, maximum=60.0)),
+        ("stdout: null", "stdout", "null"),
+        ("stdout: ~", "stdout", "null"),
+        ("stdout: 'null'", "stdout", "null"),
+        ("stdout: /dev/null", "stdout", "null"),
+        ("stderr: inherit", "stderr", "inherit"),
+        ("env: {VERSION: 1.10, FLAG: yes}", "env", {"VERSION": "1.10", "FLAG": "yes"}),
+        ("env: {N: 0x10, E: '', O: 1e3, T: 22:22}", "env", {"N": "0x10", "E": "", "O": "1e3", "T": "22:22"}),
+        ("env: [A=1, B=, 'C=a=b']", "env", {"A": "1", "B": "", "C": "a=b"}),
+        ("env: {a-b: 1, a_b: 2}", "env", {"a-b": "1", "a_b": "2"}),
+        ("env:", "env", {}),
+    ],
+)
+def test_written_forms(tmp_path: Path, options: str, name: str, value: object) -> None:
+    assert getattr(_service(tmp_path, options), name) == value
+
+
+def test_retries_in_the_policy(tmp_path: Path) -> None:
+    service = _service(tmp_path, "restart: on-failure:5")
+    assert (service.restart, service.max_retries) == ("on-failure", 5)
+
+
+def test_paths_are_relative_to_their_file(tmp_path: Path) -> None:
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d/a.yaml").write_text(
+        "services: {a: {exec: ./bin/a, cwd: .., stdout: a.log}, b: {command: ../b x/y}, c: {exec: sleep}}\n"
+    )
+    (tmp_path / "pserv.yaml").write_text("services: {d: {shell: ./d, cwd: /x}}\n")
+    document = load(["pserv.yaml", "conf.d"], environ={}, cwd=str(tmp_path), uid=0)
+    a = document.services["a"]
+    assert (a.exec, a.cwd, a.stdout) == (f"{tmp_path}/conf.d/bin/a", f"{tmp_path}", f"{tmp_path}/conf.d/a.log")
+    assert document.services["b"].command == (f"{tmp_path}/b", "x/y")
+    assert document.services["c"].exec == "sleep"
+    assert document.services["d"].shell == "./d"
+    assert document.root == str(tmp_path)
+
+
+def test_defaults_lie_below_each_service(tmp_path: Path) -> None:
+    document = _load(
+        tmp_path,
+        """
+        defaults:
+          env: {A: 1, B: 1}
+          tags: [x]
+          shell: below
+          stop: {signal: QUIT, timeout: 3s}
+          backoff: {initial: 2s}
+        services:
+          one: {}
+          two: {command: a, env: {B: 2}, tags: [y], stop: {timeout: 4s}, backoff: {factor: 3}}
+          three: {command: a, stop: {steps: [{TERM: 1s}]}}
+        """,
+    )
+    one, two, three = document.services.values()
+    assert one == ServiceSpec(
+        shell="below", env={"A": "1", "B": "1"}, tags=("x",), stop=Stop(3, 3.0), backoff=Backoff(initial=2.0)
+    )
+    assert two == ServiceSpec(
+        command=("a",),
+        env={"A": "1", "B": "2"},
+        tags=("y",),
+        stop=Stop(3, 4.0),
+        backoff=Backoff(initial=2.0, factor=3.0),
+    )
+    assert three.stop == Stop(steps=(StopStep(15, 1.0),))
+
+
+def test_a_signal_of_a_service_replaces_default_steps(tmp_path: Path) -> None:
+    document = _load(
+        tmp_path, "defaults: {stop: {steps: [{TERM: 1s}], scope: group}}\nservices: {a: {command: a, stop: QUIT}}\n"
+    )
+    assert document.services["a"].stop == Stop(signal=3, scope="group")
+
+
+def test_services_as_a_list(tmp_path: Path) -> None:
+    document = _load(tmp_path, "services:\n- {name: b, command: x}\n- {name: a, command: y}\n")
+    assert {name: service.argv for name, service in document.services.items()} == {"b": ("x",), "a": ("y",)}
+
+
+def test_the_name_may_repeat_the_key(tmp_path: Path) -> None:
+    assert _service(tmp_path, "name: web") == _service(tmp_path, "")
+
+
+def test_anchors_may_stand_under_keys_that_are_not_read(tmp_path: Path) -> None:
+    document = _load(tmp_path, "x-common: &common {nice: 3}\nservices: {web: {<<: *common, command: a}}\n")
+    assert document.services["web"].nice == 3
+
+
+def test_toml_says_the_same(tmp_path: Path) -> None:
+    text = """
+    daemon.exit_when = "all-done"
+    [services.web]
+    command = "a b"
+    umask = 0o022
+    restart = "on-failure:5"
+    stop = "QUIT"
+    stable_after = 5
+    autostart = false
+    env = { VERSION = 1.10, N = 5, FLAG = true }
+    """
+    document = _load(tmp_path, text, "pserv.toml")
+    assert document.daemon.exit_when == "all-done"
+    assert document.services["web"] == ServiceSpec(
+        command=("a", "b"),
+        umask=0o22,
+        restart="on-failure",
+        max_retries=5,
+        stop=Stop(3),
+        stable_after=5.0,
+        autostart=False,
+        env={"VERSION": "1.10", "N": "5", "FLAG": "true"},
+    )
+
+
+def _decoded(shape: Shape, data: Any) -> tuple[Any, Findings]:
+    text = yaml.safe_dump(data, stream=None, allow_unicode=True)
+    root = read_yaml(text, "/f.yaml", [])
+    assert isinstance(root, Mapping)
+    findings = Findings()
+    return build(shape, Decoder(findings).struct(shape, root, ())), findings
+
+
+@PATIENT
+@given(specs.services())
+def test_what_is_written_is_read_as_itself(service: ServiceSpec) -> None:
+    read, findings = _decoded(SERVICE, {"type": "simple", **written(SERVICE, service, defaults=False)})
+    assert findings.mistakes == ()
+    assert read == service
+
+
+@PATIENT
+@given(specs.structs(DAEMON))
+def test_daemon_options_too(daemon: spec.DaemonSpec) -> None:
+    read, findings = _decoded(DAEMON, {"shutdown_timeout": 90, **written(DAEMON, daemon, defaults=False)})
+    assert findings.mistakes == ()
+    assert read == daemon
+
+
+@PATIENT
+@given(specs.services(), st.booleans())
+def test_documents_survive_json_and_can_be_shown(service: ServiceSpec, defaults: bool) -> None:
+    document = Document(name="x", root="/", services={"web": service})
+    assert spec.decode(spec.encode(document)) == document
+    shown = effective(document, defaults=defaults)
+    assert msgspec.json.decode(msgspec.json.encode(shown)) == shown
+    assert yaml.safe_load(io.StringIO(yaml.safe_dump(shown))) == shown
+
+
+def test_effective_values_are_shown_as_they_are_written(tmp_path: Path) -> None:
+    document = _load(tmp_path, "services: {web: {command: a b, umask: 022, stop: {steps: [{QUIT: 90s}]}}}\n")
+    assert effective(document, defaults=False)["services"] == {
+        "web": {"command": ["a", "b"], "umask": "022", "stop": {"steps": [{"QUIT": "1m30s"}]}}
+    }
+    assert effective(document)["services"]["web"]["stop"]["signal"] == "TERM"

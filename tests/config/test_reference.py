@@ -1,0 +1,101 @@
+"""The schema and the options page name every option, and say what the decoder does."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pserv.config import reference
+from pserv.config.shapes import DAEMON, SERVICE, Shape
+
+GENERATOR = Path(__file__).parents[2] / "docs/generate.py"
+
+
+def _options(shape: Shape) -> Iterator[str]:
+    for option in shape.options.values():
+        yield option.name
+        yield from _options(option.shape)
+
+
+def test_every_option_is_on_the_page_with_its_text() -> None:
+    page = reference.options_page()
+    for shape in (SERVICE, DAEMON):
+        for name in _options(shape):
+            assert f"| `{name}` |" in page
+        for option in shape.options.values():
+            assert option.text
+            assert option.live is not None
+            assert option.text.replace("|", "\\|") in page
+
+
+def test_every_option_is_in_the_schema_with_its_text() -> None:
+    definitions = reference.json_schema()["$defs"]
+    for name, shape in (("service", SERVICE), ("daemon", DAEMON)):
+        properties = definitions[name]["properties"]
+        assert {key: value["description"] for key, value in properties.items()} == {
+            option.name: option.text for option in shape.options.values()
+        }
+
+
+def _accepts(schema: dict[str, Any], value: Any) -> bool:
+    """As much of JSON Schema as ours uses for one value."""
+    kinds: dict[str, Any] = {"string": str, "boolean": bool, "array": list, "object": dict, "null": type(None)}
+    if "anyOf" in schema:
+        return any(_accepts(each, value) for each in schema["anyOf"])
+    if "enum" in schema:
+        return value in schema["enum"]
+    types = schema.get("type", [])
+    for kind in [types] if isinstance(types, str) else types:
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if number and (kind == "number" or (kind == "integer" and value == int(value))):
+            return bool(schema.get("minimum", value) <= value <= schema.get("maximum", value))
+        if kind in kinds and isinstance(value, kinds[kind]):
+            return not isinstance(value, str) or re.search(schema.get("pattern", ""), value) is not None
+    return not types
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "right"),
+    [
+        ("stable_after", "1h30m", True),
+        ("stable_after", 5, True),
+        ("stable_after", -5, False),
+        ("stable_after", "soon", False),
+        ("umask", "0o22", True),
+        ("umask", "089", False),
+        ("restart", "no", True),
+        ("restart", "on-failure:5", True),
+        ("restart", "sometimes", False),
+        ("restart", None, True),
+        ("stop", "QUIT", True),
+        ("backoff", "5s", True),
+        ("nice", 20, False),
+        ("stdout", "./x.log", True),
+        ("stdout", None, True),
+        ("stdout", "logs", False),
+        ("depends_on", "db", True),
+        ("depends_on", ["db"], True),
+        ("inherit_env", False, True),
+        ("success_exit_codes", 3, True),
+        ("success_exit_codes", "x", False),
+    ],
+)
+def test_the_schema_knows_the_short_forms(option: str, value: object, right: bool) -> None:
+    assert _accepts(reference.json_schema()["$defs"]["service"]["properties"][option], value) is right
+
+
+def test_generated_files_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    module = importlib.util.spec_from_file_location("generate", GENERATOR)
+    assert module is not None
+    assert module.loader is not None
+    generate = importlib.util.module_from_spec(module)
+    module.loader.exec_module(generate)
+    generated = dict(generate.GENERATED)
+    for name in ("docs/options.md", "schema/pserv.schema.json"):
+        content = generated[name]
+        assert (GENERATOR.parents[1] / name).read_text() == content(), f"{name} is stale: make generate"

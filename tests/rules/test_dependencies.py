@@ -1,0 +1,191 @@
+"""Order, cycles, who waits and who waits in vain, who may stop."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pserv.model.spec import ServiceSpec
+from pserv.model.states import Ended, Goal, Life, Phase, Result
+from pserv.rules import dependencies
+
+OK = Ended(Result.SUCCESS, 1, 0.0, code=0)
+BAD = Ended(Result.EXIT_CODE, 1, 0.0, code=1)
+READY = Life(Phase.RUNNING, Goal.UP, "started by operator", ready_at=1.0)
+
+
+def specs(**needs: str) -> dict[str, ServiceSpec]:
+    """`web="db cache"`: web depends on db and cache."""
+    return {name: ServiceSpec(exec=name, depends_on=tuple(text.split())) for name, text in needs.items()}
+
+
+graphs = st.dictionaries(
+    st.sampled_from("abcdefgh"), st.lists(st.sampled_from("abcdefghx"), max_size=3).map(" ".join), max_size=8
+).map(lambda needs: specs(**needs))
+
+SHOP = specs(web="api cache", api="db", cache="", db="", lone="")
+
+
+def test_levels() -> None:
+    assert dependencies.order(SHOP) == [["cache", "db", "lone"], ["api"], ["web"]]
+
+
+def test_a_chain_of_thousands_is_no_recursion() -> None:
+    names = [f"s{number}" for number in range(5000)]
+    chain = {name: ServiceSpec(exec=name, depends_on=(before,)) for before, name in pairwise(names)}
+    chain[names[0]] = ServiceSpec(exec="first")
+    assert dependencies.order(chain) == [[name] for name in names]
+    assert dependencies.cycles(chain) == []
+    assert dependencies.needs([names[-1]], chain) == names
+    assert len(dependencies.dependents([names[0]], dependencies.needed_by(chain))) == 4999
+
+
+@given(graphs)
+def test_order_puts_each_after_its_needs(graph: dict[str, ServiceSpec]) -> None:
+    levels = dependencies.order(graph)
+    assert sorted(name for level in levels for name in level) == sorted(graph)
+    at = {name: index for index, level in enumerate(levels) for name in level}
+    if not dependencies.cycles(graph):
+        assert all(at[need] < at[name] for name in graph for need in graph[name].depends_on if need in graph)
+
+
+@pytest.mark.parametrize(
+    ("graph", "expected"),
+    [
+        (specs(a="b", b=""), []),
+        (specs(a="a"), [["a", "a"]]),
+        (specs(b="a", a="b"), [["a", "b", "a"]]),
+        (specs(a="b c", b="c", c=""), []),
+        (specs(a="b", b="c", c="d", d="b"), [["b", "c", "d", "b"]]),
+        (specs(a="b", b="a", c="d", d="c"), [["a", "b", "a"], ["c", "d", "c"]]),
+        (specs(a="unknown"), []),
+    ],
+)
+def test_cycles(graph: dict[str, ServiceSpec], expected: list[list[str]]) -> None:
+    assert dependencies.cycles(graph) == expected
+
+
+@given(graphs)
+def test_cycles_are_cycles_and_none_is_missed(graph: dict[str, ServiceSpec]) -> None:
+    found = dependencies.cycles(graph)
+    for cycle in found:
+        assert cycle[0] == cycle[-1]
+        assert len(set(cycle)) == len(cycle) - 1
+        assert all(need in graph[name].depends_on for name, need in pairwise(cycle))
+    reached = {name: set(dependencies.needs(graph[name].depends_on, graph)) for name in graph}
+    assert bool(found) is any(name in reached[name] for name in graph)
+
+
+def test_unknown() -> None:
+    assert dependencies.unknown(specs(web="db cahce", db="")) == [("web", "cahce")]
+
+
+def test_needs_come_first() -> None:
+    assert dependencies.needs({"web"}, SHOP) == ["db", "api", "cache", "web"]
+    assert dependencies.needs(["web", "lone", "nobody"], SHOP) == ["db", "api", "cache", "web", "lone"]
+    assert set(dependencies.needs(["a"], specs(a="b", b="a"))) == {"a", "b"}
+
+
+def test_dependents() -> None:
+    by = dependencies.needed_by(SHOP)
+    assert by == {"api": ["web"], "cache": ["web"], "db": ["api"]}
+    assert dependencies.dependents(["db"], by) == ["api", "web"]
+    assert dependencies.dependents(["db", "api"], by) == ["web"]
+    assert dependencies.dependents(["web"], by) == []
+
+
+def down(phase: Phase, reason: str, **fields: object) -> Life:
+    goal = Goal.DOWN if phase in (Phase.STOPPED, Phase.STOPPING) else Goal.UP
+    return Life(phase, goal, reason, **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("db", "blocked", "hopeless"),
+    [
+        (READY, "", ""),
+        (Life(Phase.RUNNING, Goal.UP, "started"), "waiting for db", ""),
+        (Life(Phase.STARTING, Goal.UP, "started"), "waiting for db", ""),
+        (Life(Phase.WAITING, Goal.UP, "waiting for x"), "waiting for db", ""),
+        (Life(Phase.BACKOFF, Goal.UP, "exit code 1"), "waiting for db", ""),
+        (Life(Phase.STOPPING, Goal.UP, "restarted", again=True), "waiting for db", ""),
+        (Life(Phase.ENDING, Goal.UP, "exit code 1"), "waiting for db", ""),
+        (
+            down(Phase.STOPPING, "stopped by operator: sent"),
+            "",
+            "needs db, which is stopping: stopped by operator: sent",
+        ),
+        (down(Phase.STOPPED, "stopped by operator"), "", "needs db, which is stopped: stopped by operator"),
+        (down(Phase.FAILED, "exit code 1; policy never"), "", "needs db, which failed: exit code 1; policy never"),
+        (down(Phase.EXITED, "exit code 0", ended=OK), "", "needs db, which is exited: exit code 0"),
+        (None, "", "needs db, which is no service"),
+    ],
+)
+def test_blocked(db: Life | None, blocked: str, hopeless: str) -> None:
+    lives = {"web": Life(), "db": db} if db else {"web": Life()}
+    assert dependencies.blocked("web", specs(web="db", db=""), lives) == (blocked, hopeless)
+
+
+@pytest.mark.parametrize(
+    ("life", "blocked", "hopeless"),
+    [
+        (down(Phase.EXITED, "exit code 0", ended=OK), "", ""),
+        (down(Phase.BACKOFF, "exit code 0", ended=OK), "", ""),
+        (down(Phase.BACKOFF, "exit code 1", ended=BAD), "waiting for migrate", ""),
+        (Life(Phase.STARTING, Goal.UP, ended=OK), "waiting for migrate", ""),
+        (down(Phase.EXITED, "exit code 1", ended=BAD), "", "needs migrate, which is exited: exit code 1"),
+        (down(Phase.FAILED, "exit code 1", ended=BAD), "", "needs migrate, which failed: exit code 1"),
+        (
+            down(Phase.STOPPED, "stopped by operator", ended=OK),
+            "",
+            "needs migrate, which is stopped: stopped by operator",
+        ),
+    ],
+)
+def test_a_oneshot_is_ready_when_it_ended_cleanly(life: Life, blocked: str, hopeless: str) -> None:
+    graph = {"web": ServiceSpec(exec="web", depends_on=("migrate",)), "migrate": ServiceSpec(exec="m", type="oneshot")}
+    assert dependencies.blocked("web", graph, {"web": Life(), "migrate": life}) == (blocked, hopeless)
+
+
+def test_all_that_is_waited_for_is_named_and_hopeless_wins() -> None:
+    graph = specs(web="db cache lost", db="", cache="", lost="")
+    waits = Life(Phase.STARTING, Goal.UP)
+    lives = {"web": Life(), "db": waits, "cache": waits, "lost": READY}
+    assert dependencies.blocked("web", graph, lives) == ("waiting for db, cache", "")
+    lives["lost"] = down(Phase.FAILED, "needs x, which failed: y")
+    assert dependencies.blocked("web", graph, lives) == ("", "needs lost, which failed: needs x, which failed: y")
+
+
+@pytest.mark.parametrize(
+    ("web", "stopping", "may"),
+    [
+        (READY, {"web", "db"}, False),
+        (READY, {"db"}, True),
+        (Life(Phase.STOPPING, Goal.DOWN), {"db"}, False),
+        (Life(Phase.ENDING, Goal.DOWN), {"db"}, False),
+        (Life(Phase.STOPPING, Goal.UP), {"db"}, True),
+        (Life(Phase.BACKOFF, Goal.UP), {"web", "db"}, False),
+        (Life(Phase.STOPPED, Goal.DOWN), {"web", "db"}, True),
+        (Life(Phase.FAILED, Goal.UP), {"web", "db"}, True),
+    ],
+)
+def test_what_depends_on_it_stops_first(web: Life, stopping: set[str], may: bool) -> None:
+    by = dependencies.needed_by(specs(web="db", db=""))
+    assert dependencies.may_stop("db", by, {"web": web, "db": READY}, stopping) is may
+    assert dependencies.may_stop("web", by, {"web": web, "db": READY}, stopping) is True
+
+
+@given(graphs)
+def test_a_shutdown_comes_to_its_end(graph: dict[str, ServiceSpec]) -> None:
+    """Stopping all in order never locks up, and nothing is stopped before what depends on it."""
+    if dependencies.cycles(graph):
+        return
+    by, lives, left = dependencies.needed_by(graph), dict.fromkeys(graph, READY), set(graph)
+    while left:
+        free = {name for name in left if dependencies.may_stop(name, by, lives, left)}
+        assert free
+        assert not any(set(by.get(name, ())) & left for name in free)
+        lives.update(dict.fromkeys(free, Life()))
+        left -= free

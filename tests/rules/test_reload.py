@@ -1,0 +1,220 @@
+"""Every option of the schema is seen by a reload, with the right class; what has no effect is no change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from pserv.model.spec import Backoff, DaemonSpec, Document, ServiceSpec, Stop, StopStep
+from pserv.rules import reload
+
+CHANGED: dict[str, Any] = {
+    "exec": "other",
+    "args": ("--new",),
+    "command": ("other", "x"),
+    "shell": "echo hi",
+    "description": "words",
+    "tags": ("new",),
+    "env": {"PORT": "2"},
+    "inherit_env": ("LANG",),
+    "cwd": "/srv",
+    "user": "app",
+    "group": "app",
+    "supplementary_groups": ("video",),
+    "umask": 0o027,
+    "nice": 5,
+    "oom_score_adj": 100,
+    "type": "oneshot",
+    "autostart": False,
+    "restart": "always",
+    "max_retries": 7,
+    "stable_after": 11.0,
+    "success_exit_codes": (3,),
+    "start_timeout": 5.0,
+    "max_runtime": 9.0,
+    "depends_on": ("db",),
+    "stdout": "null",
+    "stderr": "/var/log/err",
+    "essential": True,
+    "tty": True,
+    "health": {"tcp": {"port": 1}},
+    "backoff.strategy": "linear",
+    "backoff.initial": 2.0,
+    "backoff.maximum": 60.0,
+    "backoff.factor": 3.0,
+    "backoff.jitter": 0.2,
+    "stop.signal": 3,
+    "stop.timeout": 20.0,
+    "stop.scope": "group",
+    "stop.steps": (StopStep(3, 30.0),),
+}
+FIXED = {
+    "exec",
+    "args",
+    "command",
+    "shell",
+    "env",
+    "inherit_env",
+    "cwd",
+    "user",
+    "group",
+    "supplementary_groups",
+    "umask",
+    "nice",
+    "oom_score_adj",
+    "type",
+    "stdout",
+    "stderr",
+    "tty",
+}
+"""What needs a new run, told here once more: what cannot change under a process that has started."""
+
+BEFORE = ServiceSpec(exec="web", env={"PORT": "1"})
+
+
+def options(struct: type[msgspec.Struct], prefix: str = "") -> set[str]:
+    names: set[str] = set()
+    for field in msgspec.structs.fields(struct):
+        nested = field.default if isinstance(field.default, msgspec.Struct) else None
+        names |= options(type(nested), f"{prefix}{field.name}.") if nested else {prefix + field.name}
+    return names
+
+
+def changed(spec: ServiceSpec, option: str, value: Any) -> ServiceSpec:
+    head, _, tail = option.partition(".")
+    if option in ("command", "shell"):
+        spec = replace(spec, exec=None)
+    return replace(spec, **{head: replace(getattr(spec, head), **{tail: value}) if tail else value})
+
+
+def document(root: str = "/", **services: ServiceSpec) -> Document:
+    return Document(name="test", root=root, services=services)
+
+
+def changes(old: ServiceSpec, new: ServiceSpec) -> dict[str, str]:
+    return {each.option: each.text for each in reload.differences(old, new)}
+
+
+def test_no_option_is_forgotten_here() -> None:
+    assert options(ServiceSpec) == CHANGED.keys() | {"name"}
+
+
+@pytest.mark.parametrize("option", CHANGED)
+def test_every_option_is_seen_with_its_class(option: str) -> None:
+    after = changed(BEFORE, option, CHANGED[option])
+    for old, new in ((BEFORE, after), (after, BEFORE)):
+        found = reload.differences(old, new)
+        seen = {each.option: each.live for each in found}
+        named = "env.PORT" if option == "env" else option
+        assert seen[named] is (option not in FIXED)
+        assert all(each.text.startswith(each.option) for each in found)
+        (step,) = reload.diff(document(web=old), document(web=new))
+        assert step.action == ("restart" if option in FIXED else "live")
+        assert step.changes == tuple(each.text for each in found)
+
+
+@pytest.mark.parametrize("option", CHANGED)
+def test_what_is_the_same_is_no_change(option: str) -> None:
+    spec = changed(BEFORE, option, CHANGED[option])
+    (step,) = reload.diff(
+        document(web=spec), document(web=msgspec.json.decode(msgspec.json.encode(spec), type=ServiceSpec))
+    )
+    assert (step.action, step.changes) == ("unchanged", ())
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (BEFORE, replace(BEFORE, name="web")),
+        (BEFORE, replace(BEFORE, restart="on-failure")),
+        (BEFORE, replace(BEFORE, start_timeout=60.0)),
+        (BEFORE, replace(BEFORE, cwd="/")),
+        (BEFORE, replace(BEFORE, stop=Stop(scope="main"))),
+        (replace(BEFORE, args=("a", "b")), replace(BEFORE, exec=None, command=("web", "a", "b"))),
+        (ServiceSpec(shell="x"), ServiceSpec(shell="x", stop=Stop(scope="group"))),
+    ],
+)
+def test_what_has_no_effect_is_no_change(old: ServiceSpec, new: ServiceSpec) -> None:
+    assert reload.differences(old, new) == []
+    assert reload.differences(new, old) == []
+
+
+def test_texts() -> None:
+    new = replace(
+        BEFORE,
+        args=("--port", "8 0"),
+        env={"PORT": "2", "MODE": ""},
+        umask=0o27,
+        restart="always",
+        max_retries=5,
+        essential=True,
+        tags=("a", "b"),
+        backoff=Backoff(initial=0.5),
+        stop=Stop(signal=3, steps=(StopStep(3, 30.0), StopStep(15, 0.5))),
+    )
+    assert changes(BEFORE, new) == {
+        "args": "args: \"\" -> --port '8 0'",
+        "env.PORT": "env.PORT: 1 -> 2",
+        "env.MODE": 'env.MODE: (unset) -> ""',
+        "umask": "umask: (unset) -> 027",
+        "restart": "restart: on-failure -> always",
+        "max_retries": "max_retries: (unset) -> 5",
+        "essential": "essential: false -> true",
+        "tags": "tags: [] -> [a, b]",
+        "backoff.initial": "backoff.initial: 1 s -> 500 ms",
+        "stop.signal": "stop.signal: TERM -> QUIT",
+        "stop.steps": "stop.steps: [] -> [QUIT 30 s, TERM 500 ms]",
+    }
+
+
+def test_secrets_are_not_told() -> None:
+    old = replace(BEFORE, env={"API_KEY": "canary1", "URL": "redis://a:canary2@h", "OLD_TOKEN": "canary3"})
+    new = replace(BEFORE, env={"API_KEY": "canary4", "URL": "redis://h", "NEW_SECRET": "canary5"})
+    found = changes(replace(old, health={"http": "canary6"}), new)
+    assert "canary" not in str(found)
+    assert found["env.API_KEY"] == "env.API_KEY changed"
+    assert found["env.OLD_TOKEN"] == "env.OLD_TOKEN removed"
+    assert found["env.NEW_SECRET"] == "env.NEW_SECRET added"
+
+
+def test_long_values_are_cut() -> None:
+    old, new = ServiceSpec(shell="echo a\n" * 50), ServiceSpec(shell="echo a\n" * 51)
+    assert changes(old, new) == {"shell": "shell changed"}
+    (text,) = changes(old, ServiceSpec(shell="true")).values()
+    assert len(text) < 100
+    assert "\n" not in text
+
+
+def test_a_moved_configuration_moves_what_has_no_cwd() -> None:
+    old = document("/old", web=BEFORE, api=replace(BEFORE, cwd="/srv"))
+    steps = {
+        step.service: step for step in reload.diff(old, document("/new", web=BEFORE, api=replace(BEFORE, cwd="/srv")))
+    }
+    assert steps["web"].changes == ("cwd: /old -> /new",)
+    assert (steps["web"].action, steps["api"].action) == ("restart", "unchanged")
+
+
+def test_steps_come_in_order() -> None:
+    """What goes stops before what it depends on; what comes starts after it."""
+    old = document(web=BEFORE, old=replace(BEFORE, depends_on=("older",)), older=BEFORE)
+    new = document(new=replace(BEFORE, depends_on=("web",)), web=replace(BEFORE, depends_on=("db",)), db=BEFORE)
+    assert [(step.service, step.action) for step in reload.diff(old, new)] == [
+        ("old", "remove"),
+        ("older", "remove"),
+        ("db", "add"),
+        ("web", "live"),
+        ("new", "add"),
+    ]
+
+
+def test_every_option_of_the_daemon_is_seen() -> None:
+    values: dict[str, Any] = {"exit_when": "all-done", "on_invalid": "last-good", "shutdown_timeout": 5.0}
+    assert values.keys() == options(DaemonSpec)
+    old = document()
+    for option, value in values.items():
+        (text,) = reload.daemon_changes(old, replace(old, daemon=replace(old.daemon, **{option: value})))
+        assert text.startswith(f"daemon.{option}: ")
+    assert reload.daemon_changes(old, old) == ()

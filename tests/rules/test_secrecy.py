@@ -1,0 +1,55 @@
+"""What is masked, and what is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from pserv.rules.secrecy import MASK, looks_secret, masked
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "API_KEY",
+        "SECRET",
+        "DB_PASSWORD",
+        "db_password",
+        "MYSQL_PWD",
+        "GITHUB_TOKEN",
+        "APIKEY",
+        "AWS_SECRET_ACCESS_KEY",
+        "SENTRY_DSN",
+        "PGPASSWORD",
+        "CREDENTIALS",
+        "BASIC_AUTH",
+        "accessToken",
+        "SSH_PRIVATE_KEY",
+    ],
+)
+def test_secret_by_name(name: str) -> None:
+    assert looks_secret(name)
+    assert masked(name, "hunter2") == MASK
+
+
+@pytest.mark.parametrize("name", ["PORT", "PATH", "PWD", "OLDPWD", "KEYBOARD", "MONKEY", "AUTHOR", "COMPASS", "TZ"])
+def test_not_secret_by_name(name: str) -> None:
+    assert masked(name, "value") == "value"
+
+
+@pytest.mark.parametrize(
+    ("value", "secret"),
+    [
+        ("postgres://app:hunter2@db:5432/app", True),
+        ("redis://:hunter2@cache", True),
+        ("postgres://app@db/app", False),
+        ("http://host:8080/a:b@c", False),
+        ("user:word@host", False),
+        ("", False),
+    ],
+)
+def test_secret_by_look(value: str, secret: bool) -> None:
+    assert looks_secret("DATABASE_URL", value) is secret
+
+
+def test_an_empty_value_hides_nothing() -> None:
+    assert masked("API_KEY", "") == ""

@@ -1,0 +1,24 @@
+"""Folders for scenarios."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.scenarios.ordinary import NOBODY
+
+
+@pytest.fixture
+def nobodys_folder() -> Iterator[Path]:
+    """A folder of a user without rights; pytest's own can be entered by root only."""
+    if os.geteuid() != 0:
+        pytest.skip("becoming another user needs root")
+    folder = Path(tempfile.mkdtemp(prefix="pserv-nobody-"))
+    os.chown(folder, NOBODY, NOBODY)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,165 @@
+"""Logs that cannot be written: no permission, a folder, a full disk, a FIFO nobody reads, a file deleted."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pserv.system.changes import Changes
+from tests.scenarios.daemon import Daemon, python
+from tests.scenarios.driven import LINE, Driven, check_lines
+from tests.scenarios.ordinary import NOBODY, becoming
+
+FULL = 4096
+"""Lines that no small disk takes, nor the pipes before it: 4 MB."""
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 6 MB, 5 of them taken by a file `ballast`."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(folder)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small disk here: {mounted.stderr.strip()}")
+    (folder / "ballast").write_bytes(b"b" * (5 << 20))
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_blocks_its_service_alone_and_loses_nothing(tmp_path: Path, small_disk: Path) -> None:
+    with Driven(tmp_path, "full") as full, Driven(tmp_path, "free") as free:
+        services = "services:\n" + full.declared(small_disk / "full.log") + free.declared(tmp_path / "free.log")
+        with Daemon(tmp_path, services) as daemon:
+            daemon.up()
+            before = daemon.status()
+            full.order(FULL)
+            row = daemon.until("full", lambda row: row.trouble != "")
+            assert row.trouble == f"cannot write log {small_disk}/full.log: No space left on device"
+            assert row.state.value == "running"
+            assert row.trouble in daemon.pserv("status", "full", check=0).stdout
+            assert row.trouble in daemon.pserv("status", check=0).stdout
+            free.order(FULL)
+            assert free.printed() == FULL
+            assert not full.has_printed()
+            daemon.kill_supervisor()
+            assert daemon.status()["full"].trouble == row.trouble
+
+            (small_disk / "ballast").unlink()
+            assert full.printed() == FULL
+            daemon.until("full", lambda row: row.trouble == "")
+            after = daemon.status()
+            assert {name: row.pid for name, row in after.items()} == {name: row.pid for name, row in before.items()}
+            daemon.pserv("down", check=0)
+        check_lines((small_disk / "full.log").read_bytes(), FULL)
+        check_lines((tmp_path / "free.log").read_bytes(), FULL)
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_fifo_that_nobody_reads_parks_its_service_alone(tmp_path: Path, deaf: bool) -> None:
+    fifo = tmp_path / "nobody.fifo"
+    os.mkfifo(fifo)
+    with Driven(tmp_path, "parked", deaf=deaf) as parked, Driven(tmp_path, "free") as free:
+        waiting = parked.declared(fifo, ", stop: {timeout: 500ms}")
+        services = "services:\n" + waiting + free.declared(tmp_path / "free.log")
+        with Daemon(tmp_path, services) as daemon:
+            daemon.up()
+            pid = daemon.pid("free")
+            parked.order(FULL)
+            row = daemon.until("parked", lambda row: row.trouble != "")
+            assert row.trouble == f"cannot write log {fifo}: it is full, and nobody reads it"
+            free.order(FULL)
+            assert free.printed() == FULL
+            assert not parked.has_printed()
+            begun = time.monotonic()
+            daemon.pserv("stop", "parked", check=0)
+            assert time.monotonic() - begun < 1.5
+            assert daemon.status()["parked"].trouble == row.trouble  # what it had printed is still to be written
+            assert daemon.pid("free") == pid
+            with fifo.open("rb") as reader:
+                check_lines(reader.read(LINE * 100), 100)
+                daemon.until("parked", lambda row: row.trouble == "")
+
+
+def test_the_folder_of_a_log_is_made_and_a_deleted_log_comes_back(tmp_path: Path) -> None:
+    log = tmp_path / "new" / "folder" / "service.log"
+    ticking = "import time; [(print(n, flush=True), time.sleep(0.02)) for n in range(10**9)]"
+    with Daemon(tmp_path, f"services:\n  ticker: {{command: {python(ticking)!r}, stdout: {log}}}\n") as daemon:
+        daemon.up()
+        follower = daemon.start("logs", "-f", "ticker")
+        with follower:
+            assert follower.stdout is not None
+            last = int(follower.stdout.readline())
+            appears = Changes()
+            appears.watch_folder(str(log.parent))
+            log.unlink()
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                appears.wait(ours.fileno(), True)
+            appears.close()
+            for _ in range(100):  # most of them were printed after the new file came
+                number = int(follower.stdout.readline())
+                assert number > last
+                last = number
+            follower.terminate()
+        assert log.read_text().splitlines()[-1] >= str(last)
+        assert daemon.status()["ticker"].restarts == 0
+
+
+@pytest.mark.parametrize("spoilt", ["folder", "permission"])
+def test_a_log_that_cannot_be_opened_is_told_and_written_once_it_can(
+    nobodys_folder: Path, tmp_path: Path, spoilt: str
+) -> None:
+    logs = nobodys_folder / "logs"
+    log = logs / "bad.log"
+    declared = f"""
+services:
+  good: {{command: sleep 10000}}
+  bad: {{command: echo hello, type: oneshot, autostart: false, stdout: {log}}}
+"""
+    with Daemon(nobodys_folder, declared, wrapper=becoming(NOBODY, tmp_path)) as daemon:
+        daemon.up()
+        pid = daemon.pid("good")
+        logs.mkdir()
+        if spoilt == "folder":
+            log.mkdir()
+            expected = f"cannot write log {log}: Is a directory"
+        else:
+            expected = f"cannot write log {log}: Permission denied"
+        daemon.pserv("start", "bad", check=0)
+        row = daemon.until("bad", lambda row: row.trouble != "")
+        assert row.trouble == expected
+        assert row.trouble in daemon.pserv("status", "bad", check=0).stdout
+        if spoilt == "folder":
+            log.rmdir()
+        logs.chmod(0o777)
+        daemon.until("bad", lambda row: row.trouble == "")
+        assert log.read_text() == "hello\n"
+        assert daemon.pid("good") == pid
+
+
+def test_a_crash_loop_whose_log_cannot_be_written_leaves_no_pipes_behind(tmp_path: Path) -> None:
+    log = tmp_path / "bad.log"
+    declared = f"""
+services:
+  good: {{command: sleep 10000}}
+  mute: {{shell: exit 1, autostart: false, stdout: {log}, backoff: {{strategy: constant, initial: 10ms, jitter: 0}}}}
+"""
+    with Daemon(tmp_path, declared) as daemon:
+        daemon.up()
+        log.mkdir()
+        keeper = daemon.daemon().keeper_pid
+        daemon.pserv("start", "mute", "--no-wait", check=0)
+        daemon.until("mute", lambda row: row.restarts >= 5)
+        before = len(os.listdir(f"/proc/{keeper}/fd"))
+        row = daemon.until("mute", lambda row: row.restarts >= 25)
+        assert row.trouble == f"cannot write log {log}: Is a directory"
+        assert len(os.listdir(f"/proc/{keeper}/fd")) < before + 10

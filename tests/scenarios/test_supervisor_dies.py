@@ -1,0 +1,133 @@
+"""The supervisor may die: services keep pid, pipes and uptime, no byte is lost, nothing is forgotten."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+from pathlib import Path
+
+from tests.scenarios.daemon import Daemon, alive, ended, kill
+
+WRITER = """
+import os, signal, sys
+stop = False
+def end(*_):
+    global stop
+    stop = True
+signal.signal(signal.SIGTERM, end)
+number = 0
+while not stop:
+    count = int(sys.argv[1])
+    block = b"".join(b"%012d %s\\n" % (n, b"x" * 86) for n in range(number, number + count))
+    number += count
+    view = memoryview(block)
+    while view:
+        view = view[os.write(1, view):]
+with open(sys.argv[2], "w") as file:
+    file.write(str(number))
+"""
+
+KILLS = 50
+
+
+def config(folder: Path) -> str:
+    (folder / "writer.py").write_text(WRITER)
+    lines = ["services:"]
+    for number in range(5):
+        argv = [
+            sys.executable,
+            "-I",
+            "-S",
+            str(folder / "writer.py"),
+            str(1 + 99 * (number % 2)),
+            str(folder / f"n{number}"),
+        ]
+        lines.append(f"  writer{number}: {{command: {argv!r}, stdout: {folder}/writer{number}.log}}")
+    lines += [f"  sleeper{number}: {{command: sleep 10000, restart: always}}" for number in range(13)]
+    lines.append("  stopped: {command: sleep 10000}")
+    lines.append("  failing: {shell: exit 3, max_retries: 1, backoff: {initial: 100ms}}")
+    return "\n".join(lines) + "\n"
+
+
+def test_fifty_kills_cost_no_pid_and_no_byte(tmp_path: Path) -> None:
+    dice = random.Random(7)
+    with Daemon(tmp_path, config(tmp_path)) as daemon:
+        daemon.up(check=None)
+        daemon.until_state("failing", "failed")
+        daemon.pserv("stop", "stopped", check=0)
+        before = daemon.status()
+        assert len(before) == 20
+        for count in range(KILLS):
+            daemon.file.write_text("services: [nonsense")
+            pid = daemon.kill_supervisor()
+            assert not alive(pid)
+            if count % 10 == 0:
+                victim = f"sleeper{dice.randrange(13)}"
+                killed = before[victim].pid
+                assert killed is not None
+                kill(killed)
+                before[victim] = daemon.until_restarted(victim, killed)
+                assert before[victim].restarts > 0
+        after = daemon.status()
+        assert {name: row.pid for name, row in after.items()} == {name: row.pid for name, row in before.items()}
+        assert {name: row.state for name, row in after.items()} == {name: row.state for name, row in before.items()}
+        assert {name: row.restarts for name, row in after.items()} == {n: row.restarts for n, row in before.items()}
+        assert after["failing"].reason == before["failing"].reason
+        assert daemon.daemon().supervisor_restarts == KILLS
+        daemon.pserv("down", check=0)
+        for number in range(5):
+            expected = int((tmp_path / f"n{number}").read_text())
+            check_numbered(tmp_path / f"writer{number}.log", expected)
+
+
+def check_numbered(path: Path, expected: int) -> None:
+    """Every number once and in order, nothing else."""
+    count = 0
+    with path.open("rb") as file:
+        for line in file:
+            assert len(line) == 100, f"line {count} of {path.name} is garbled: {line!r}"
+            assert int(line[:12]) == count, f"{path.name}: {int(line[:12])} where {count} should be"
+            count += 1
+    assert count == expected
+
+
+def test_what_dies_while_the_supervisor_is_stopped_is_back_after_it(tmp_path: Path) -> None:
+    names = [f"s{number}" for number in range(100)]
+    services = "services:\n" + "".join(f"  {name}: {{command: sleep 10000, restart: always}}\n" for name in names)
+    with Daemon(tmp_path, services) as daemon:
+        daemon.up()
+        before = daemon.status()
+        supervisor = daemon.daemon().supervisor_pid
+        watch = os.pidfd_open(supervisor)
+        os.kill(supervisor, signal.SIGSTOP)
+        for row in before.values():
+            assert row.pid is not None
+            kill(row.pid)
+        ended(watch, timeout=30)  # the keeper replaces a supervisor that does not answer
+        os.close(watch)
+        for name, row in before.items():
+            assert row.pid is not None
+            after = daemon.until_restarted(name, row.pid)
+            assert after.restarts == 1
+
+
+def test_an_operators_stop_and_a_back_off_outlive_the_supervisor(tmp_path: Path) -> None:
+    services = """
+services:
+  quiet: {command: sleep 10000}
+  flaky: {shell: 'exit 7', restart: always, backoff: {strategy: constant, initial: 1h, maximum: 1h, jitter: 0}}
+"""
+    with Daemon(tmp_path, services) as daemon:
+        daemon.up(check=None)
+        before = daemon.until("flaky", lambda row: row.state.value == "backoff" and row.next is not None)
+        daemon.pserv("stop", "quiet", check=0)
+        daemon.kill_supervisor()
+        after = daemon.status()
+        assert after["flaky"].reason == before.reason
+        assert after["flaky"].restarts == before.restarts
+        assert after["flaky"].next is not None
+        assert before.next is not None
+        assert abs(after["flaky"].next - before.next) < 0.5
+        assert after["quiet"].state.value == "stopped"
