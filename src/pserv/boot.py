@@ -5,14 +5,18 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import signal
 import socket
+import stat
 import sys
 import zlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pserv import __version__
 from pserv.config import places
 from pserv.keeper.main import Boot, resume, run
+from pserv.keeper.roles import Role
 from pserv.model.errors import PservError, Refused
 from pserv.roles import Roles
 from pserv.system import memory, store
@@ -50,13 +54,16 @@ def daemon(
     ready_fd: int = -1,
     exit_when: str | None = None,
     start: list[str] | None = None,
+    keeper: Callable[[Boot, Mapping[str, Role]], int] = run,
 ) -> int:
     """Be a daemon for these files until it ends; its exit code. Errors before it serves go to `ready_fd` or stderr.
 
     `lease_fd`: at its end of file the daemon ends in order. `ready_fd`: gets one line of JSON, `{"socket": path}` once
     the API is served, or `{"error", "hint", "exit_code"}`. `start`: the services to start instead of the autostarted.
+    `keeper`: what is then run, for tests that look on.
     """
     asked = Start(files, lease_fd=lease_fd, ready_fd=ready_fd, exit_when=exit_when, names=start)
+    loading: Loading | None = None
     try:
         files = places.find(asked.files, asked.environ, os.getcwd(), asked.uid)
         loading = Loading({"files": files})
@@ -66,9 +73,11 @@ def daemon(
         if asked.lease_fd < 0 <= asked.ready_fd:  # nobody reads what it prints
             boot.log = os.path.join(boot.state_dir, "daemon.log")
     except PservError as error:
+        if loading is not None:
+            loading.abandon()
         _told(asked, error)
         return int(error.exit_code)
-    return int(run(boot, roles.table))
+    return keeper(boot, roles.table)
 
 
 def _prepare(asked: Start, files: list[str], loading: Loading) -> Boot:
@@ -78,7 +87,7 @@ def _prepare(asked: Start, files: list[str], loading: Loading) -> Boot:
     path = places.socket(identity, asked.environ, asked.uid)
     run_dir = os.path.dirname(path)
     _make_private(run_dir)
-    lock_fd = _lock(os.path.join(run_dir, LOCK), path)
+    lock_fd = _lock(_lock_path(path), path)
     document = _document(files, state_dir, loading)
     if asked.exit_when is not None:
         document["daemon"] = {**document.get("daemon", {}), "exit_when": asked.exit_when}
@@ -124,6 +133,12 @@ def _make_private(folder: str) -> None:
         raise PservError(f"cannot make the folder {folder}: {error.strerror}") from None
 
 
+def _lock_path(socket_path: str) -> str:
+    """Beside the socket; daemons whose sockets somebody put into one folder have a lock each."""
+    folder, name = os.path.split(socket_path)
+    return os.path.join(folder, LOCK if name == places.SOCKET else f"{name}.{LOCK}")
+
+
 def _lock(path: str, socket_path: str) -> int:
     """Hold the daemon's lock for as long as the process lives (flock(2)). Raises Refused when another one does."""
     try:
@@ -136,7 +151,7 @@ def _lock(path: str, socket_path: str) -> int:
         holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
         os.close(fd)
         raise Refused(
-            f"cannot start: a daemon (pid {holder or 'unknown'}) already serves this configuration at {socket_path}",
+            f"cannot start: a daemon (pid {holder or 'unknown'}) already runs at {socket_path}",
             "`pserv status` shows it, `pserv reload` applies changes, `pserv down` ends it",
         ) from None
     os.ftruncate(fd, 0)
@@ -147,12 +162,13 @@ def _lock(path: str, socket_path: str) -> int:
 def _bind(path: str) -> socket.socket:
     """Listen at the path; what an earlier daemon left there is removed, what another one serves is not."""
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    if os.path.lexists(path):
-        if _answers(path):
-            raise Refused(f"cannot listen at {path}: another daemon answers there", "set PSERV_SOCKET to another path")
-        os.unlink(path)
+    used = _use(path)
+    if used:
+        raise Refused(f"cannot listen at {path}: {used}", "set PSERV_SOCKET to another path")
     before = os.umask(0o177)
     try:
+        if os.path.lexists(path):
+            os.unlink(path)
         listening.bind(path)
     except OSError as error:
         raise PservError(f"cannot listen at {path}: {error.strerror}") from None
@@ -162,13 +178,24 @@ def _bind(path: str) -> socket.socket:
     return listening
 
 
-def _answers(path: str) -> bool:
+def _use(path: str) -> str:
+    """What else the path is in use for; "" when there is nothing, or a socket that nobody listens at any more."""
+    try:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            return "what is there is no socket"
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return str(error.strerror)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # a full queue is a listener, too
         try:
             probe.connect(path)
-        except OSError:
-            return False
-    return True
+        except ConnectionRefusedError:
+            return ""
+        except OSError as error:
+            return f"another process uses it ({error.strerror})"
+    return "another process answers there"
 
 
 def _alias(run_dir: str, name: str, identity: str) -> list[str]:
@@ -231,13 +258,24 @@ class Loading:
         chunks = []
         while chunk := os.read(self._answer, 1 << 20):
             chunks.append(chunk)
-        os.close(self._answer)
-        _, status = os.waitpid(self._pid, 0)
+        status = self._end()
         try:
             answer: dict[str, Any] = json.loads(b"".join(chunks))
         except ValueError:
             raise PservError(f"cannot load the configuration: the loader ended with status {status}") from None
         return answer
+
+    def abandon(self) -> None:
+        """Its answer is not wanted any more."""
+        if self._pid:
+            os.kill(self._pid, signal.SIGKILL)
+            self._end()
+
+    def _end(self) -> int:
+        os.close(self._answer)
+        _, status = os.waitpid(self._pid, 0)
+        self._pid = 0
+        return status
 
 
 def take_over(words: list[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 import sys
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from pserv.bundle import Bundle
@@ -49,10 +50,11 @@ class Roles:
         return main.supervise(channel, _serve)
 
 
-async def _serve(session: Session, sockets: list[socket.socket]) -> None:
+async def _serve(session: Session, sockets: list[socket.socket]) -> Callable[[], Awaitable[None]]:
     from pserv.api import handlers
     from pserv.api.server import Server
 
     server = Server(handlers.table(session), on_bug=lambda error: session.bug("an API request", error))
     for listening in sockets:
         await server.serve(listening)
+    return server.close

@@ -12,8 +12,8 @@ import msgspec
 import pytest
 
 from pserv.api import operations as op
-from pserv.cli.main import main
-from pserv.model.errors import NoSuchService, Refused
+from pserv.cli.main import UNREACHABLE, main
+from pserv.model.errors import ExitCode, NoSuchService, Refused
 from pserv.model.events import Change
 from pserv.model.mistakes import InvalidConfig, Mistake
 from pserv.model.states import Goal, Phase, State
@@ -366,3 +366,7 @@ def test_help_is_for_every_taste(capsys: pytest.CaptureFixture[str]) -> None:
     assert "status       the table; with NAME its full story" in pages[0]
     assert main(["status", "-h"]) == 0
     assert "Usage: pserv status [OPTIONS] [NAME…]" in capsys.readouterr().out
+
+
+def test_the_exit_code_that_brings_advice_is_that_of_the_model() -> None:
+    assert UNREACHABLE == ExitCode.UNREACHABLE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -79,39 +80,76 @@ def test_an_unknown_shell(capsys: pytest.CaptureFixture[str]) -> None:
     assert "bash, zsh and fish" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("typed", "replies"),
-    [
-        ("pserv sta", ["start", "status"]),
-        ("pserv stop wo", ["worker"]),
-        ("pserv stop @f", ["front"]),
-        ("pserv stop @", ["front"]),
-        ("pserv stop web:", ["2"]),
-        ("pserv wait --for=st", ["stopped"]),
-        ("pserv stop web ", ["worker", "web:2", "@front"]),
-    ],
-)
-def test_bash_splits_words_at_colons_and_ats(typed: str, replies: list[str], tmp_path: Path) -> None:
-    """What bash replaces is the part after the last of COMP_WORDBREAKS, so that is what it must be given."""
+@pytest.fixture
+def shell(tmp_path: Path) -> dict[str, str]:
+    """An environment in which bash finds our `pserv`."""
     if shutil.which("bash") is None:
         pytest.skip("no bash here")
     pserv = tmp_path / "pserv"
     pserv.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m pserv "$@"\n')
     pserv.chmod(0o755)
+    return os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PSERV_SOCKET": str(tmp_path / "s"), "PS1": "$ "}
+
+
+@pytest.mark.parametrize(
+    ("typed", "replies"),
+    [
+        ("pserv sta", ["start", "status"]),
+        ("pserv stop wo", ["worker"]),
+        ("pserv stop @f", ["@front"]),
+        ("pserv stop @", ["@front"]),
+        ("pserv stop web:", ["2"]),
+        ("pserv wait --for=st", ["stopped"]),
+        ("pserv stop web ", ["worker", "web:2", "@front"]),
+    ],
+)
+def test_bash_is_given_what_it_replaces(typed: str, replies: list[str], tmp_path: Path, shell: dict[str, str]) -> None:
+    """What bash replaces is the part after the last of COMP_WORDBREAKS, so that is what it must be given."""
     lines = [
         "source <(pserv completion bash)",
         "COMP_LINE=$1 COMP_POINT=${#1}",
         "_pserv",
         'printf "%s\\n" "${COMPREPLY[@]}"',
     ]
-    with Daemon(tmp_path / "s", {"config": lambda _: CONFIG}) as daemon:
-        environ = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PSERV_SOCKET": daemon.path}
+    with Daemon(tmp_path / "s", {"config": lambda _: CONFIG}):
         ran = subprocess.run(
             ["bash", "--norc", "-c", "\n".join(lines), "bash", typed],
-            env=environ,
+            env=shell,
             capture_output=True,
             text=True,
             check=False,
         )
     assert ran.stderr == ""
     assert ran.stdout.split() == replies
+
+
+@pytest.mark.parametrize(
+    ("typed", "shown"),
+    [("stop wo", "worker "), ("stop @f", "@front "), ("stop web:", "web:2 "), ("wait --for=st", "--for=stopped ")],
+)
+def test_tab_in_a_real_bash(typed: str, shown: str, tmp_path: Path, shell: dict[str, str]) -> None:
+    ours, theirs = pty.openpty()
+
+    def read_until(text: bytes) -> bytes:
+        seen = b""
+        while text not in seen:
+            seen += os.read(ours, 4096)
+        return seen
+
+    bash = ["bash", "--norc", "--noprofile", "-i"]
+    with (
+        Daemon(tmp_path / "s", {"config": lambda _: CONFIG}),
+        subprocess.Popen(
+            bash, stdin=theirs, stdout=theirs, stderr=theirs, env=shell | {"TERM": "dumb"}, start_new_session=True
+        ) as process,
+    ):
+        os.close(theirs)
+        os.write(ours, b"source <(pserv completion bash); echo rea''dy\n")
+        read_until(b"ready\r\n$ ")
+        # What readline made of the line shows when it is echoed: ^A goes to its beginning, ^E to its end.
+        os.write(ours, f"pserv {typed}\t\x01echo '[\x05]'\n".encode())
+        command = typed.split()[0]
+        assert f"\n[pserv {command} {shown}]".encode() in read_until(b"]\r\n")
+        os.write(ours, b"exit\n")
+        process.wait(20)
+    os.close(ours)

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -156,9 +157,37 @@ def test_check_and_config(start: Start) -> None:
     assert run(start, "config", "nope")[0] == 4
 
 
-def test_the_tour_holds_its_promises_and_leaves_nothing(start: Start, tmp_path: Path) -> None:
-    before = set(Path("/tmp").glob("pserv-demo-*"))
-    code, out, err = run(start, "demo", "--json")
-    assert code == 0, out + err
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder for temporary files with a path that leaves room for a socket's."""
+    with tempfile.TemporaryDirectory(prefix="pserv-test-", dir="/tmp") as folder:
+        yield Path(folder)
+
+
+def tour(folder: Path, *line: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*PSERV, "demo", *line], env=os.environ | {"TMPDIR": str(folder)}, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def test_the_tour_holds_its_promises_and_leaves_nothing(short_folder: Path) -> None:
+    with tour(short_folder, "--json") as process:
+        out, err = process.communicate(timeout=50)
+    assert process.returncode == 0, out + err
     assert len(json.loads(out)["promises"]) == 14
-    assert set(Path("/tmp").glob("pserv-demo-*")) <= before
+    assert list(short_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_tour_that_is_broken_off_leaves_nothing(short_folder: Path, number: signal.Signals) -> None:
+    with tour(short_folder) as process:
+        read_until(process, "$ pserv status")
+        (lock,) = short_folder.glob("*/run/lock")
+        keeper = os.pidfd_open(int(lock.read_text()))
+        process.send_signal(number)
+        process.communicate(timeout=50)
+    assert process.returncode == 130
+    assert list(short_folder.iterdir()) == []
+    assert select.select([keeper], [], [], 0)[0]
+    os.close(keeper)

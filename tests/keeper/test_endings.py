@@ -17,14 +17,16 @@ Start = Callable[..., Daemon]
 both = pytest.mark.parametrize("cgroups", [True, False], ids=["cgroup", "signs"])
 
 ESCAPEE = """
-import os, sys, time
+import os, resource, sys, time
 ready, env, closed = sys.argv[1:4]
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
-        if closed == "closed":
+        if closed != "open":
             for fd in (0, 1, 2):
                 os.dup2(os.open("/dev/null", os.O_RDWR), fd)
+        if closed == "unmarked":
+            resource.setrlimit(resource.RLIMIT_RTTIME, (resource.RLIM_INFINITY,) * 2)
         words = ["/bin/sh", "-c", "trap '' TERM HUP; echo $$ > " + ready + "; while :; do sleep 100; done"]
         os.execve(words[0], words, {} if env == "empty" else os.environ)
     os._exit(0)
@@ -32,7 +34,7 @@ os.wait()
 while True:
     time.sleep(100)
 """
-"""Forks twice and takes a session of its own; with an empty environment and no pipe of ours when told."""
+"""Forks twice and takes a session of its own; when told with an empty environment, no pipe of ours, no marked limit."""
 
 
 def fifo(folder: Path) -> Path:
@@ -98,7 +100,7 @@ def test_a_child_in_the_group_that_ignores_term_is_killed(daemon: Start, tmp_pat
 
 
 @pytest.mark.parametrize("environment", ["own", "empty"])
-@pytest.mark.parametrize("pipes", ["open", "closed"])
+@pytest.mark.parametrize("pipes", ["open", "closed", "unmarked"])
 @both
 def test_a_grandchild_with_a_session_of_its_own_is_killed(
     daemon: Start, tmp_path: Path, cgroups: bool, environment: str, pipes: str
@@ -108,7 +110,7 @@ def test_a_grandchild_with_a_session_of_its_own_is_killed(
     log = {"kind": "file", "path": str(tmp_path / "log")}
     supervisor.up("web", 1, sys.executable, "-c", ESCAPEE, str(path), environment, pipes, stdout=log)
     child = first_word(path)
-    if not cgroups and (environment, pipes) == ("empty", "closed"):
+    if not cgroups and (environment, pipes) == ("empty", "unmarked"):
         # It came to the keeper with no sign at all: nobody's, named, and killed at the end.
         supervisor.kill("web", 1)
         supervisor.report("exited", 1)

@@ -30,14 +30,17 @@ def test_a_service_runs_and_its_end_is_told(daemon: Start, tmp_path: Path) -> No
     assert rig.finish(supervisor) == 0
 
 
+BIG = "/bin/true: the largest variable is BIG with 200000 characters"
+
+
 @pytest.mark.parametrize(
     ("step", "number", "detail", "launch"),
     [
-        ("exec", errno.ENOENT, "no-such-program", {"argv": ["no-such-program"]}),
+        ("exec", errno.ENOENT, "prog: it is in no folder of PATH=/bin", {"argv": ["prog"], "env": {"PATH": "/bin"}}),
         ("exec", errno.ENOENT, "/no/such/program", {"argv": ["/no/such/program"]}),
-        ("exec", errno.EACCES, "/etc/passwd", {"argv": ["/etc/passwd"]}),
-        ("exec", errno.EACCES, "/etc", {"argv": ["/etc"]}),
-        ("exec", errno.E2BIG, "/bin/true", {"argv": ["/bin/true"], "env": {"BIG": "x" * 200_000}}),
+        ("exec", errno.EACCES, "/etc/passwd: it is not executable (chmod +x)", {"argv": ["/etc/passwd"]}),
+        ("exec", errno.EACCES, "/etc: it is a folder", {"argv": ["/etc"]}),
+        ("exec", errno.E2BIG, BIG, {"argv": ["/bin/true"], "env": {"BIG": "x" * 200_000}}),
         ("exec", 0, "/bin/true: embedded null byte", {"argv": ["/bin/true", "a\0b"]}),
         ("chdir", errno.ENOENT, "/no/such/folder", {"cwd": "/no/such/folder"}),
         ("user", 0, "no such user: nobody-at-all", {"user": "nobody-at-all"}),

@@ -46,9 +46,10 @@ def test_a_new_supervisor_finds_everything_as_it_was(daemon: Start) -> None:
     assert [report["id"] for report in second.table["reports"]] == [left["id"]]
     assert [(death["code"], death["signal"]) for death in second.table["deaths"]] == [(None, signal.SIGKILL)]
     assert alive(pid)
-    second.do("once", ack=[left["id"]])
+    second.do("@daemon", ack=[left["id"]])
     third = restarted(rig, second)
     assert third.table["reports"] == []
+    assert {row["key"] for row in third.table["records"]} == {"web", "once"}
 
 
 def test_ends_are_not_missed_while_there_is_no_supervisor(daemon: Start) -> None:

@@ -1,17 +1,16 @@
-"""A pretend keeper for tests of the logger: it holds pipes, hold pipe and journal, and starts workers as processes."""
+"""A pretend keeper for tests of the logger: it holds pipes, hold pipe and journal, and has workers forked."""
 
 from __future__ import annotations
 
 import os
 import select
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 from pserv.keeper.protocol import Channel, Message, pair
+from tests.logger.forks import Forks
 
 PATIENCE = 20.0
 """Seconds after which an awaited message counts as missing."""
@@ -40,24 +39,26 @@ class Outlet:
 
 
 class Seat:
-    """What the keeper holds for one worker, and the process that has it now."""
+    """What the keeper holds for one worker, and the process that has it now (`pid` 0: none)."""
 
-    def __init__(self) -> None:
+    def __init__(self, forks: Forks) -> None:
+        self._forks = forks
         self.hold = os.pipe()
         self.journal = os.memfd_create("journal", os.MFD_CLOEXEC)
         self.channel: Channel | None = None
-        self.process: subprocess.Popen[bytes] | None = None
+        self.pid = 0
         self.news: list[Message] = []
 
     def start(self, outlets: list[Outlet]) -> None:
         """A new process, which is told of these streams."""
         ours, theirs = pair()
-        fd = str(theirs.fileno())
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-m", "pserv.logger.main", fd], pass_fds=[theirs.fileno()], start_new_session=True
-        )
+        self.pid = self._forks.start(theirs.fileno())
         theirs.close()
-        self.channel = Channel(ours)
+        self.greet(Channel(ours), outlets)
+
+    def greet(self, channel: Channel, outlets: list[Outlet]) -> None:
+        """The first messages to a new process."""
+        self.channel = channel
         self.tell({"op": "hello", "holds": [{"worker": 1}], "workers": 1}, *self.hold, self.journal)
         for outlet in outlets:
             self.give(outlet)
@@ -100,27 +101,33 @@ class Seat:
         return self.hear("drained", run=outlets[0].run)
 
     def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
+        """End the process at once."""
+        os.kill(self.pid, signal.SIGKILL)
+        self.wait()
         self.hang_up()
 
     def hang_up(self) -> None:
+        """Close our end of the channel."""
         if self.channel is not None:
             self.channel.close()
             self.channel = None
 
+    def wait(self) -> int:
+        """The exit code of the process, when it ends."""
+        pid, self.pid = self.pid, 0
+        return self._forks.wait(pid)
+
     def finish(self) -> int:
         """The worker's exit code after it was told to finish."""
-        assert self.process is not None
         self.tell({"op": "finish"})
-        return self.process.wait(PATIENCE)
+        return self.wait()
 
 
 class PretendKeeper:
     """Makes pipes and seats and cleans all of it up."""
 
-    def __init__(self) -> None:
+    def __init__(self, forks: Forks) -> None:
+        self._forks = forks
         self.outlets: list[Outlet] = []
         self.seats: list[Seat] = []
 
@@ -133,16 +140,15 @@ class PretendKeeper:
 
     def seat(self, *outlets: Outlet) -> Seat:
         """A worker with these streams."""
-        seat = Seat()
+        seat = Seat(self._forks)
         self.seats.append(seat)
         seat.start(list(outlets))
         return seat
 
     def close(self) -> None:
         for seat in self.seats:
-            if seat.process is not None and seat.process.poll() is None:
-                os.killpg(seat.process.pid, signal.SIGKILL)
-                seat.process.wait()
+            if seat.pid:
+                seat.kill()
             seat.hang_up()
             for fd in (*seat.hold, seat.journal):
                 os.close(fd)

@@ -56,8 +56,8 @@ def test_nothing_is_lost_or_doubled_when_the_worker_is_killed(keeper: PretendKee
     seat = keeper.seat(*outlets)
     for _ in range(KILLS):
         size = paths[1].stat().st_size if paths[1].exists() else 0
-        kill_while_it_writes(seat.process, paths[1], size, dice.uniform(0, 0.02))
-        seat.hang_up()
+        wait_for_writing(paths[1], size, dice.uniform(0, 0.02))
+        seat.kill()
         seat.start(outlets)
     for writer in writers:
         writer.terminate()
@@ -72,14 +72,11 @@ def test_nothing_is_lost_or_doubled_when_the_worker_is_killed(keeper: PretendKee
         check(path, count)
 
 
-def kill_while_it_writes(process: subprocess.Popen[bytes] | None, path: Path, size: int, more: float) -> None:
-    """Kill the worker `more` seconds after it first wrote to a file that had this size."""
-    assert process is not None
+def wait_for_writing(path: Path, size: int, more: float) -> None:
+    """Wait until the file is larger than it was, and so many seconds more."""
     while (path.stat().st_size if path.exists() else 0) <= size:
         select.select([], [], [], 0.0005)
     select.select([], [], [], more)
-    process.kill()
-    process.wait()
 
 
 def test_a_successor_writes_what_the_hold_pipe_has_first(keeper: PretendKeeper, tmp_path: Path) -> None:
@@ -131,8 +128,7 @@ def test_a_released_worker_leaves_the_rest_to_another(keeper: PretendKeeper, tmp
     seat.drain(outlet)
     seat.tell({"op": "release"})
     seat.hear("released")
-    assert seat.process is not None
-    assert seat.process.wait(PATIENCE) == 0
+    assert seat.wait() == 0
     outlet.print(b"two\n")
     other = keeper.seat(outlet)
     other.drain(outlet)

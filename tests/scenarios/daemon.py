@@ -124,6 +124,8 @@ class Daemon:
                         row = self.status()[name]
                         if reached(row):
                             return row
+                        if time.monotonic() > deadline:
+                            break
             except (PservError, OSError):
                 continue  # the supervisor was replaced, or nothing came for a while: look again
         raise AssertionError(f"{name} is not as asked after {timeout} s: {self.status()[name]}")
@@ -154,21 +156,12 @@ class Daemon:
 
     # The end
 
-    def keeper_pid(self) -> int | None:
-        try:
-            return int((self.socket.parent / "lock").read_text())
-        except (OSError, ValueError):
-            return None
-
     def close(self) -> None:
         """End the daemon, by force where it does not go; afterwards nothing of it is left."""
         try:
             self.pserv("down", timeout=30)
         except subprocess.TimeoutExpired:
             pass
-        keeper = self.keeper_pid()
-        if keeper is not None and alive(keeper):
-            kill(keeper)
         for pid in self.marked():
             kill(pid)
 
@@ -240,6 +233,25 @@ def ended(pidfd: int, timeout: float = PATIENCE) -> None:
 def python(code: str) -> Sequence[str]:
     """argv of a small Python service."""
     return [sys.executable, "-I", "-S", "-c", code]
+
+
+def children(pid: int) -> list[int]:
+    """Pids of the children of a process."""
+    found = []
+    for child in pids():
+        try:
+            data = Path(f"/proc/{child}/stat").read_bytes()
+        except OSError:
+            continue
+        if int(data[data.rfind(b")") + 2 :].split()[1]) == pid:
+            found.append(child)
+    return found
+
+
+def forks(keeper: int) -> list[int]:
+    """The processes of the keeper's own code: supervisor, logger, readers."""
+    command = Path(f"/proc/{keeper}/cmdline").read_bytes()
+    return [pid for pid in children(keeper) if alive(pid) and Path(f"/proc/{pid}/cmdline").read_bytes() == command]
 
 
 def naming(text: str) -> list[int]:

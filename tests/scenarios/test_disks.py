@@ -160,6 +160,25 @@ services:
         daemon.pserv("start", "mute", "--no-wait", check=0)
         daemon.until("mute", lambda row: row.restarts >= 5)
         before = len(os.listdir(f"/proc/{keeper}/fd"))
-        row = daemon.until("mute", lambda row: row.restarts >= 25)
-        assert row.trouble == f"cannot write log {log}: Is a directory"
+        daemon.until("mute", lambda row: row.restarts >= 25)
         assert len(os.listdir(f"/proc/{keeper}/fd")) < before + 10
+
+
+def test_a_crash_loop_that_prints_waits_for_a_log_that_cannot_be_written(tmp_path: Path) -> None:
+    log = tmp_path / "bad.log"
+    fast = "restart: always, backoff: {strategy: constant, initial: 10ms, jitter: 0}"
+    declared = f"services:\n  loud: {{shell: echo hello, autostart: false, stdout: {log}, {fast}}}\n"
+    with Daemon(tmp_path, declared) as daemon:
+        daemon.up()
+        log.mkdir()
+        daemon.pserv("start", "loud", "--no-wait", check=0)
+        row = daemon.until("loud", lambda row: "before what earlier runs printed" in row.reason)
+        told = f"cannot log to {log} before what earlier runs printed is written there: No buffer space available"
+        assert row.reason.startswith(told)
+        assert row.trouble == f"cannot write log {log}: Is a directory"
+        log.rmdir()
+        daemon.until("loud", lambda row: row.trouble == "")
+        daemon.pserv("stop", "loud", check=0)
+        daemon.pserv("down", check=0)
+        assert set(log.read_text().splitlines()) == {"hello"}
+        assert len(log.read_text().splitlines()) >= 16

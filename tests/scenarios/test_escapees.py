@@ -127,6 +127,7 @@ def check_gone(escapees: Escapees, survivor: str | None, *, cgroups: bool) -> No
                 assert "pid" not in row.trouble
         if survivor:
             assert f"pid {escapees.pids[survivor]}" in stopped.stdout + stopped.stderr
+        assert stopped.returncode == (1 if survivor else 0)
         daemon.pserv("down", check=0)
     finally:
         escapees.close()

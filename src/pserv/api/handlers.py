@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -20,6 +21,7 @@ from pserv.model.errors import PservError, UsageError
 from pserv.model.events import Change
 from pserv.model.states import Phase
 from pserv.model.status import Launch, Outcome, Status, Story
+from pserv.rules import restart
 from pserv.rules.secrecy import masked
 from pserv.rules.selection import select
 from pserv.supervisor import waiting
@@ -296,9 +298,9 @@ class Command:
     def ended(self, report: dict[str, object]) -> op.Ended:
         """The exit code as a shell tells it."""
         if report["kind"] == "spawn-failed":
-            missing = report.get("errno") == 2
-            detail = f"cannot {report['step']} {report.get('detail', '')}: {os.strerror(int(str(report['errno'])))}"
-            return op.Ended(127 if missing else 126, detail)
+            step, number, detail = str(report["step"]), int(str(report["errno"])), str(report.get("detail", ""))
+            told = restart.describe_step(step, number, detail, os.strerror(number))
+            return op.Ended(127 if number == errno.ENOENT else 126, told)
         if report.get("signal"):
             return op.Ended(128 + int(str(report["signal"])), f"killed by signal {report['signal']}")
         if "code" not in report:

@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
 
+VERSION = b"HTTP/1.1 "
 HEAD_LIMIT = 16 << 10
 LINE_LIMIT = 64
 """Of a chunk's size line, in bytes."""
@@ -48,7 +49,7 @@ class Reply:
         self._data = b""
         self._began = False
         self._ended = False
-        self.status, fields = self._head(self._until(b"\r\n\r\n", HEAD_LIMIT))
+        self.status, fields = self._head(self._until(b"\r\n\r\n", HEAD_LIMIT, VERSION))
         self._keep = fields.get(b"connection", b"").lower() != b"close"
         self.chunked = b"transfer-encoding" in fields
         self._left = 0
@@ -87,7 +88,7 @@ class Reply:
 
     def _head(self, head: bytes) -> tuple[int, dict[bytes, bytes]]:
         status, *lines = head.split(b"\r\n")
-        if not (status.startswith(b"HTTP/1.1 ") and status[9:12].isdigit() and status[12:13] in (b" ", b"")):
+        if not (status.startswith(VERSION) and status[9:12].isdigit() and status[12:13] in (b" ", b"")):
             raise ProtocolError("no HTTP/1.1 status line")
         fields: dict[bytes, bytes] = {}
         for line in lines:
@@ -97,11 +98,14 @@ class Reply:
             fields[name.lower()] = value.strip(b" \t")
         return int(status[9:12]), fields
 
-    def _until(self, end: bytes, limit: int) -> bytes:
+    def _until(self, end: bytes, limit: int, beginning: bytes = b"") -> bytes:
+        """What comes before `end`. Something else that talks first is told by its `beginning`, without waiting."""
         while (at := self._data.find(end)) < 0:
             if len(self._data) > limit:
                 raise ProtocolError("a line or head that is too long")
             self._data += self._receive(4096)
+            if not self._data.startswith(beginning[: len(self._data)]):
+                raise ProtocolError("no HTTP/1.1 status line")
         found, self._data = self._data[:at], self._data[at + len(end) :]
         return found
 

@@ -23,8 +23,9 @@ BASH = r"""_pserv() {
     read -ra typed <<< "$line"
     [[ $line == *[[:space:]] ]] && typed+=("")
     current=${typed[-1]}
-    # Bash splits words at : @ and = and replaces only what comes after: cut off the rest.
-    before=${current%"${current##*[:@=]}"}
+    # Bash splits words at : and = and replaces only what comes after: cut off the rest. It splits at @ too, but
+    # replaces that with what follows (it is one of readline's special prefixes).
+    before=${current%"${current##*[:=]}"}
     COMPREPLY=()
     while IFS=$'\t' read -r value _; do
         COMPREPLY+=("${value#"$before"}")

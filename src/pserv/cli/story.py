@@ -166,7 +166,8 @@ def _crash(screen: Screen, crash: dict[str, Any], now: float) -> list[str]:
     ago = render.duration(max(now - crash["at"], 0.0))
     head = f"{printable(crash['text'])}, {ago} ago, after {render.duration(crash['uptime'])}"
     used = f"used {crash['user_cpu']:.2f} s user, {crash['system_cpu']:.2f} s system, {render.size(crash['max_rss'])}"
-    return _section(screen, "Last failure", [head, used, *crash["lines"]], fold=False)
+    ran = crash["max_rss"] or crash["user_cpu"] or crash["system_cpu"]
+    return _section(screen, "Last failure", [head, *([used] if ran else []), *crash["lines"]], fold=False)
 
 
 def _folded(screen: Screen, text: str, indent: int) -> list[str]:

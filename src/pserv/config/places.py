@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pserv.model.errors import PservError
 
 FILE_NAMES: Final = ("pserv.yaml", "pserv.yml", "pserv.toml")
+SOCKET: Final = "pserv.sock"
 SUFFIXES: Final = (".yaml", ".yml", ".toml")
 SYSTEM_FOLDER: Final = "/etc/pserv"
 SOCKET_LIMIT: Final = 107
@@ -141,7 +142,7 @@ def _home(environ: Mapping[str, str]) -> str:
 def socket(identity: str, environ: Mapping[str, str], uid: int) -> str:
     """The path of the API socket of that daemon; $PSERV_SOCKET wins. Raises PservError where the path is too long."""
     chosen = environ.get("PSERV_SOCKET")
-    path = chosen or os.path.join(run_folder(environ, uid), identity, "pserv.sock")
+    path = chosen or os.path.join(run_folder(environ, uid), identity, SOCKET)
     if len(os.fsencode(path)) > SOCKET_LIMIT:
         variable = "PSERV_SOCKET" if chosen else "PSERV_SOCKET, XDG_RUNTIME_DIR or XDG_STATE_HOME"
         raise _error(

@@ -111,8 +111,9 @@ def _become(launch: Message, stdio: Stdio, original: Original, folder: str | Non
 def reset_signals(ignored: Container[int] = ()) -> None:
     """Default actions and an empty mask: nohup's ignored HUP and Python's ignored PIPE are not the service's."""
     for signum in signal.valid_signals():
-        if signum not in (signal.SIGKILL, signal.SIGSTOP):
-            signal.signal(signum, signal.SIG_IGN if signum in ignored else signal.SIG_DFL)
+        action = signal.SIG_IGN if signum in ignored else signal.SIG_DFL
+        if signal.getsignal(signum) is not action:
+            signal.signal(signum, action)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
@@ -254,16 +255,18 @@ def _execute(argv: list[str], env: dict[str, str], place: Place) -> NoReturn:
     if "/" in name:
         _execute_path(name, argv, env, place)
     denied: OSError | None = None
-    for folder in env.get("PATH", os.defpath).split(os.pathsep):
+    search = env.get("PATH", os.defpath)
+    found = f"{name}: it is in no folder of PATH={search}"
+    for folder in search.split(os.pathsep):
         path = os.path.join(folder or ".", name)
         try:
             _execute_path(path, argv, env, place)
         except OSError as error:
             if error.errno == errno.EACCES:
-                denied = denied or error
+                denied, found = (denied, found) if denied else (error, place.detail)
             elif error.errno not in (errno.ENOENT, errno.ENOTDIR) or os.path.exists(path):
                 raise
-    place.at("exec", denied.filename if denied else name)
+    place.at("exec", found)
     raise denied or FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
 
 
@@ -275,9 +278,22 @@ def _execute_path(path: str, argv: list[str], env: dict[str, str], place: Place)
         error.filename = path
         if error.errno == errno.ENOEXEC:  # a script without #! is the shell's, as for execvp(3)
             os.execve(_SHELL, [_SHELL, path, *argv[1:]], env)
-        if error.errno == errno.ENOENT and os.path.exists(path):
-            place.detail = f"{path}: its interpreter {_interpreter(path)} does not exist"
+        place.detail += _why(path, error.errno, env)
         raise
+
+
+def _why(path: str, number: int | None, env: dict[str, str]) -> str:
+    """What the errno of execve does not say."""
+    if number == errno.ENOENT and os.path.exists(path):
+        return f": its interpreter {_interpreter(path)} does not exist"
+    if number == errno.EACCES and os.path.isdir(path):
+        return ": it is a folder"
+    if number == errno.EACCES and os.path.exists(path) and not os.access(path, os.X_OK):
+        return ": it is not executable (chmod +x)"
+    if number == errno.E2BIG and env:
+        largest = max(env, key=lambda name: len(env[name]))
+        return f": the largest variable is {largest} with {len(env[largest])} characters"
+    return ""
 
 
 def _interpreter(path: str) -> str:

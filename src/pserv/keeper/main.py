@@ -181,7 +181,11 @@ class Keeper:
             else:
                 self.reports.add("refused", str(message.get("key")), error=refusal)
             return
-        record = self.records.by_key.setdefault(message["key"], Record(message["key"]))
+        record = self.records.by_key.get(message["key"]) or Record(message["key"])
+        if message.get("note") is not None or any(
+            command["do"] == "spawn" for command in message.get("commands") or ()
+        ):
+            self.records.by_key[record.key] = record  # an acknowledgement alone is nothing to remember a key for
         if message.get("note") is not None:
             record.note = message["note"]
         self.reports.acknowledge(message.get("ack") or ())

@@ -92,15 +92,17 @@ class Order:
         if self._stage in ("term", "kill") and not keeper.records.runs():
             self._stage = "logger"
             keeper.loop.cancel("order")
-            keeper.kill_readers()
             self._kill_strays()
-            keeper.loop.at("supervisor", time.monotonic() + _SUPERVISOR_PATIENCE, keeper.supervision.kill)
             keeper.streams.finish(_LOGGER_PATIENCE, self._logger_finished)
         if self._stage == "supervisor" and not keeper.supervision.pid:
             self.exit_code = self._code
 
     def _logger_finished(self) -> None:
+        """The last lines are written: the supervisor may answer who still listens, and go."""
+        keeper = self._keeper
         self._stage = "supervisor"
+        keeper.supervision.send({"op": "end"})
+        keeper.loop.at("supervisor", time.monotonic() + _SUPERVISOR_PATIENCE, keeper.supervision.kill)
 
     def _kill_strays(self) -> None:
         """Adopted processes that belonged to nobody; their own children come to us in turn, or to init."""

@@ -70,6 +70,8 @@ Keeper to supervisor:
 
 `{"op": "reply", "seq", "error"?: text}` maybe with descriptors.
 
+`{"op": "end"}`: after `finish`, all is gone and written: answer who still listens, and exit.
+
 `{"op": "yield"}`: a successor is being tried: answer `yielded`, then send nothing. `resume`: it failed.
 
 A signal or kill for a run of the key that is gone already is accepted and does nothing: the news was on its way.
@@ -90,7 +92,7 @@ Logger to keeper:
 
 `{"op": "drained", "run", "lines": [...], "printed": bytes}`, `{"op": "closed", "id"}` (end of file seen, all written),
 `{"op": "stuck", "id", "path", "text"}`, `{"op": "flowing", "id", "path"}`, `{"op": "error", "id", "path", "text"}`,
-`{"op": "restored", "id", "path"}` (writing works again after `error`), `{"op": "released"}`.
+`{"op": "restored", "id", "path", "text"?}` (writing works again after `error`, or is not needed), `{"op": "released"}`.
 After `stuck` the worker keeps that stream alone: it forgets all others, whose read ends go to another worker.
 A worker that was stuck and has then flowed for 10 s says `released` unasked and ends with code 0: its stream goes to
 another worker. `closed` of a stream that printed something is told after the answer to its first `drain`, so that its

@@ -10,6 +10,7 @@ import time
 
 from pserv.keeper import child, runs
 from pserv.keeper.cgroup import Cgroups
+from pserv.keeper.forking import Forking
 from pserv.keeper.host import Original
 from pserv.keeper.loop import READ, Loop
 from pserv.keeper.protocol import Message
@@ -21,14 +22,17 @@ from pserv.keeper.worker import Stream
 _PER_STREAM = 3
 """Descriptors that a stream may cost one process: its read end, the file, a copy on its way."""
 _RESERVE = 24
+_UNWRITTEN = 16
+"""So many pipes of earlier runs may wait for a log that cannot be written, before the next run waits for it, too."""
 
 
 class SpawnError(Exception):
-    """A step in the parent failed."""
+    """A step in the parent failed; `detail` is its object."""
 
-    def __init__(self, step: str, error: OSError) -> None:
+    def __init__(self, step: str, error: OSError, detail: str = "") -> None:
         super().__init__(step, error.errno)
         self.step = step
+        self.detail = detail
         self.errno = error.errno or 0
 
 
@@ -45,6 +49,7 @@ class Spawning:
         self._original = original
         self._cookie = cookie
         self.cgroups: Cgroups | None = None
+        self._forking = Forking()
 
     def spawn(self, record: Record, number: int, launch: Message, fds: list[int]) -> None:
         """Fork; `spawned` or `spawn-failed` is reported sooner or later. Closes the descriptors."""
@@ -58,7 +63,7 @@ class Spawning:
                 self._streams.drop(stream)
             self._reports.add(
                 "spawn-failed", record.key, number,
-                step=failure.step, errno=failure.errno, detail="", at=time.monotonic(),
+                step=failure.step, errno=failure.errno, detail=failure.detail, at=time.monotonic(),
             )  # fmt: skip
         finally:
             for fd in ends:
@@ -79,9 +84,9 @@ class Spawning:
         # Until the child has its own, a signal to it would be noted in the wake-up pipe that both share.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            pid = os.fork()
+            pid, inside = self._forking.fork(folder)
             if pid == 0:
-                child.become(launch, stdio, self._original, folder, cookie, told)
+                child.become(launch, stdio, self._original, None if inside else folder, cookie, told)
         except OSError as error:
             os.close(report)
             if self.cgroups is not None and folder is not None:
@@ -147,6 +152,7 @@ class Spawning:
 
     def _pipe(self, key: str, number: int, name: str, target: Message, opened: list[Stream]) -> int:
         self._check_room()
+        self._check_written(key, target)
         reading, writing = os.pipe()
         try:
             opened.append(self._streams.add(key, number, name, target, False, reading))
@@ -163,6 +169,15 @@ class Spawning:
         target = launch.get("stdout") or {"kind": "null"}
         opened.append(self._streams.add(key, number, "stdout", target, True, reading))
         return child.Stdio([writing] * 3, [writing], writing)
+
+    def _check_written(self, key: str, target: Message) -> None:
+        """Nothing that was printed is dropped, so what cannot be written must not be added to for ever."""
+        streams = self._streams.streams
+        if len(streams) < len(self._records.by_key) + _UNWRITTEN:
+            return
+        if sum(stream.key == key for stream in streams.values()) >= _UNWRITTEN:
+            shown = OSError(errno.ENOBUFS, os.strerror(errno.ENOBUFS))
+            raise SpawnError("log", shown, f"to {target.get('path')} before what earlier runs printed is written there")
 
     def _check_room(self) -> None:
         """One service too many must fail itself, not take from the logger what it writes the others with."""

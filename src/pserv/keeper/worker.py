@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -70,6 +69,8 @@ def journal() -> int:
     """A few bytes of memory that outlive a worker; a file without a name where the system has no memfd."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("pserv-journal", os.MFD_CLOEXEC)
+
+    import tempfile  # rarely needed, and 1 MB
 
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())

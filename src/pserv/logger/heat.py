@@ -64,10 +64,14 @@ class Heat:
         stream.state = WAITING
         self._poller.want(stream.fd)
 
-    def forget(self, stream: Stream) -> None:
-        """It is not looked at any more."""
+    def park(self, stream: Stream) -> None:
+        """It is not looked at for now; what fills its pipe may stay there."""
         self._poller.drop(stream.fd)
         self.streams.pop(stream.id, None)
+
+    def forget(self, stream: Stream) -> None:
+        """It is not looked at any more."""
+        self.park(stream)
         if stream.large:
             self._shrink(stream)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import fcntl
+import select
 import termios
 from typing import TYPE_CHECKING, Final
 
@@ -49,6 +50,12 @@ class Stream:
     def available(self) -> int:
         """Bytes in the pipe now."""
         return available(self.fd)
+
+    def is_over(self) -> bool:
+        """Whether the pipe is empty and nobody can write to it any more."""
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        return [events for _, events in poll.poll(0)] == [select.POLLHUP]
 
 
 def available(fd: int) -> int:

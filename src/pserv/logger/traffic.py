@@ -210,6 +210,14 @@ class Traffic:
         if len(self.ended) > _ENDED:
             self.closed(next(iter(self.ended)))
 
+    def finish_empty(self, stream: Stream) -> None:
+        """A parked stream whose pipe is empty and closed is over: its target is not needed for that."""
+        if stream.state == PARKED and stream.is_over() and self._owner is not stream:
+            if stream.target.trouble and stream.target.streams == [stream.id]:
+                text = "nothing is left to write to it"
+                self._send({"op": "restored", "id": stream.id, "path": stream.target.path, "text": text})
+            self._finish(stream)
+
     # Trouble.
 
     def attempt(self, target: Target) -> None:
@@ -322,7 +330,7 @@ class Traffic:
             self._wake(self.streams[number])
 
     def _park(self, stream: Stream) -> None:
-        self.heat.forget(stream)
+        self.heat.park(stream)
         stream.state = PARKED
 
     def _wake(self, stream: Stream) -> None:

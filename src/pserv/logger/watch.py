@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from pserv.logger.streams import Stream
 
 _TICK = 0.1
-"""Seconds. Two looks in a row at the same beat mean that one system call has taken longer than 0.1 to 0.2 s; the third
-makes it certain that it is over 0.2 s."""
+"""Seconds between two looks at the beat."""
+_HUNG = 2
+"""So many looks at the same beat after the first: the system call has taken longer than 0.2 s."""
 
 
 class Watch:
@@ -23,7 +24,7 @@ class Watch:
     the lock held: the worker cannot go on to anything else before it returns.
     """
 
-    __slots__ = ("_asleep", "_gate", "_hung", "_lock", "_pump", "_started", "current", "kept")
+    __slots__ = ("_asleep", "_gate", "_hung", "_lock", "_pump", "_started", "_thread", "current", "kept")
 
     def __init__(self, pump: Pump, hung: Callable[[Stream], None]) -> None:
         self._pump = pump
@@ -32,6 +33,7 @@ class Watch:
         self._gate = threading.Semaphore(0)
         self._asleep = True
         self._started = False
+        self._thread = threading.get_native_id()
         self.current: Stream | None = None
         self.kept: int | None = None
         """Once the worker hung: the id of the only stream that it keeps."""
@@ -81,6 +83,22 @@ class Watch:
                     self._asleep = True
                     return
                 same += 1
-                if same == 2:
-                    self.kept = self.current.id
-                    self._hung(self.current)
+            if same == _HUNG:
+                if self._waits():
+                    self._tell(seen)
+                else:
+                    same = 0
+
+    def _waits(self) -> bool:
+        """Whether the worker's thread waits in a system call; on a machine too busy to run it, it does not."""
+        try:
+            with open(f"/proc/self/task/{self._thread}/stat", "rb") as file:
+                return file.read().rpartition(b") ")[2][:1] != b"R"
+        except OSError:
+            return True  # the system cannot tell
+
+    def _tell(self, beat: int) -> None:
+        with self._lock:
+            if self.current is not None and self._pump.beat == beat:
+                self.kept = self.current.id
+                self._hung(self.current)

@@ -140,8 +140,8 @@ class Worker:
         for number in ids:
             stream = self._traffic.streams.get(number)
             if stream is not None:
-                stream.drained = True
                 self._write_now(stream)
+                self._traffic.finish_empty(stream)
             else:
                 stream = self._traffic.ended.get(number)
             if stream is not None:
@@ -150,6 +150,7 @@ class Worker:
         self._traffic.after_hang()
         self._send({"op": "drained", "run": run, "lines": lines, "printed": sum(one.printed for one in streams)})
         for stream in streams:
+            stream.drained = True
             if stream.id in self._traffic.ended:
                 self._traffic.closed(stream.id)
 

@@ -35,6 +35,23 @@ RESTARTS: dict[Policy, frozenset[Result]] = {
 }
 """After which ends each policy starts again (systemd.service(5), Restart=)."""
 
+STEPS = {
+    "user": "find the user and group",
+    "setgroups": "take the groups",
+    "setgid": "become the group",
+    "setuid": "become the user",
+    "verify": "be sure of the user:",
+    "limits": "set the limit",
+    "nice": "set the niceness",
+    "oom_score_adj": "set oom_score_adj",
+    "umask": "set the umask",
+    "cgroup": "join the cgroup",
+    "stdio": "connect the output",
+    "pipe": "open the pipes of the output",
+    "environment": "make the environment",
+}
+"""What a step before exec does, where its name is no verb."""
+
 _LACKS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC})
 
 
@@ -82,8 +99,7 @@ def describe(ended: Ended) -> str:
     if ended.result in (Result.TIMEOUT, Result.WATCHDOG) and ended.detail:
         return ended.detail
     if ended.step:
-        what = f"{ended.step} {ended.detail}".rstrip()
-        return f"cannot {what}: {ended.text or errno.errorcode.get(ended.errno, f'errno {ended.errno}')}"
+        return describe_step(ended.step, ended.errno, ended.detail, ended.text)
     if ended.result is Result.PROTOCOL:
         return "went to the background: run it in the foreground"
     if ended.result is Result.OOM_KILL:
@@ -91,6 +107,14 @@ def describe(ended: Ended) -> str:
     if ended.signal is not None:
         return f"killed by SIG{units.show_signal(ended.signal)}" + " (core dumped)" * (ended.result is Result.CORE_DUMP)
     return f"exit code {ended.code}" if ended.code is not None else str(ended.result)
+
+
+def describe_step(step: str, number: int, detail: str, text: str = "") -> str:
+    """Why there was no run, in words; `detail` is the object of the step, or without an errno the reason."""
+    what = f"cannot {STEPS.get(step, step)}"
+    if not number:
+        return f"{what}: {detail}"
+    return f"{what} {detail}".rstrip() + f": {text or errno.errorcode.get(number, f'errno {number}')}"
 
 
 def delay(backoff: Backoff, number: int, chance: float, *, failed_spawn: bool = False) -> float:

@@ -29,8 +29,8 @@ from pserv.supervisor.supervisor import Supervisor
 from pserv.system import launches
 from pserv.system.processes import Descriptors, Keeper
 
-Serve = Callable[["Session", list[socket.socket]], Awaitable[object]]
-"""Begins to answer the API on listening sockets; passed in, since the API stands above the supervisor."""
+Serve = Callable[["Session", list[socket.socket]], Awaitable[Callable[[], Awaitable[None]]]]
+"""Begins to answer the API on listening sockets; what it returns ends that. Passed in, since the API stands above."""
 
 
 class SystemClock:
@@ -77,6 +77,7 @@ class Session:
         self.last_bug = ""
         self.keeper_version = ""
         self._serve = serve
+        self._stop_serving: Callable[[], Awaitable[None]] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
         self._paused = False
@@ -115,18 +116,26 @@ class Session:
             self.orders.align("resumed supervisor")
             self.orders.resume()
         else:
+            for text in document.notes:
+                self.supervisor.tell("", "config", text)
             self.orders.align("daemon start", start=self.boot.start)
         self._set_alarm()
         self.loop.create_task(self._begin(sockets))
 
     async def _begin(self, sockets: list[socket.socket]) -> None:
         try:
-            await self._serve(self, sockets)
+            self._stop_serving = await self._serve(self, sockets)
         except Exception as error:
             self.bug("serving the API", error)
             self._end(1)
             return
         self.keeper.send({"op": "ready", "text": json.dumps({"socket": self.boot.socket})})
+
+    async def _leave(self) -> None:
+        """All is gone: whoever still listens gets the rest of the answer, then this process ends."""
+        if self._stop_serving is not None:
+            await self._stop_serving()
+        self._end(0)
 
     def _document(self, fds: Descriptors, safe: bool) -> Document:
         """The accepted configuration; in safe mode an unreadable one is no reason to die."""
@@ -147,7 +156,7 @@ class Session:
         for row in table["records"]:
             key = str(row["key"])
             if key == DAEMON:
-                note = record.decode_daemon(row["note"])
+                note = self._daemon_note(row["note"], safe)
             elif not key.startswith("@"):
                 self.supervisor.adopt(key, self._note(key, row, safe))
             else:
@@ -170,6 +179,16 @@ class Session:
         life = Life(Phase.RUNNING, Goal.UP, "found running", now, run, pid, started=now, ready_at=now)
         return record.Note(life)
 
+    def _daemon_note(self, text: str, safe: bool) -> record.DaemonNote:
+        """The daemon's own note; one that cannot be read is told, and with it is forgotten what was ordered."""
+        try:
+            return record.decode_daemon(text)
+        except msgspec.MsgspecError as error:
+            if not safe:
+                raise
+            self.bug("reading the daemon's note", error)
+            return record.DaemonNote()
+
     def _resumed_why(self) -> str:
         if not self.deaths:
             return "a new supervisor took over"
@@ -189,9 +208,14 @@ class Session:
     def _message(self, message: Message, fds: Descriptors) -> None:
         match message["op"]:
             case "table":
-                self._resume(message, fds)
+                try:
+                    self._resume(message, fds)
+                except Exception as error:  # on the loop it would only be logged, and nobody would be served
+                    self.ended.set_exception(error)
             case "report":
                 self.reports.take(message)
+            case "end":
+                self.loop.create_task(self._leave())
             case "yield":
                 self._paused = True
                 self.keeper.send({"op": "yielded"})

@@ -89,7 +89,7 @@ class Reports:
             "stuck": f"cannot write log {path}: {text or 'a write does not return (a stalled disk?)'}",
             "error": f"cannot write log {path}: {text}",
             "flowing": f"log {path} is written again",
-            "restored": f"log {path} is written again",
+            "restored": f"log {path}: {text}" if text else f"log {path} is written again",
         }.get(what, f"logger: {what} {text}")
         supervisor = self._session.supervisor
         if key not in supervisor.records:

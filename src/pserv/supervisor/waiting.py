@@ -20,7 +20,7 @@ def settled(life: Life) -> bool | None:
     if not machine.settled(life):
         return None
     if life.goal is Goal.DOWN:
-        return life.phase is Phase.STOPPED
+        return life.phase is Phase.STOPPED and not life.survivors
     return machine.succeeded(life)
 
 
