@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Empty means unset: without cached bytecode every daemon of the tests would compile itself anew.
+export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test check bench generate clean
+.PHONY: demo test check lint generate bench clean
 
 $(VENV)/ready: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -14,14 +16,16 @@ demo: $(VENV)/ready
 	$(BIN)/pserv demo
 
 test: $(VENV)/ready
+	$(BIN)/python -m compileall -q src
 	$(BIN)/python -m pytest -n 4
 
-check: $(VENV)/ready
+check: lint test
+
+lint: $(VENV)/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python docs/generate.py --check
-	$(BIN)/python -m pytest -n 4
 
 generate: $(VENV)/ready
 	$(BIN)/python docs/generate.py

@@ -43,7 +43,9 @@ def test_it_is_plain_and_the_same_each_time() -> None:
 def test_parameters_bodies_and_streams() -> None:
     paths = document()["paths"]
     logs = paths["/v1/logs"]["get"]
-    assert [entry["name"] for entry in logs["parameters"]] == ["names", "lines", "follow", "stream"]
+    assert [entry["name"] for entry in logs["parameters"]] == [
+        *("names", "lines", "follow", "stream", "places", "after")
+    ]
     assert list(logs["responses"]["200"]["content"]) == ["application/x-ndjson"]
     assert "requestBody" not in logs
     signal = paths["/v1/signal"]["post"]

@@ -136,8 +136,9 @@ def test_joining_a_daemon_follows_and_only_detaches(start: Start) -> None:
 
 def test_the_exit_code_of_a_service_is_that_of_up(start: Start) -> None:
     process = start("up", "--exit-code-from", "last", "last")
-    _, err = process.communicate(timeout=50)
+    out, err = process.communicate(timeout=50)
     assert process.returncode == 7, err
+    assert "bye" in out
 
 
 def test_mistakes_are_told_before_anything_is_started(start: Start, folder: Path) -> None:

@@ -103,8 +103,8 @@ services:
         refused = daemon.pserv("exec", "user", "--", "true", check=126)
         assert refused.stderr == "cannot run true: cannot find the user and group: no such user: pserv-ghost\n"
         assert daemon.pid("good") == pid
-        refused = daemon.pserv("check", check=2).stderr
-        assert "services.user.user: there is no user 'pserv-ghost' on this machine" in refused
+        checked = daemon.pserv("check", check=2).stderr
+        assert "services.user.user: there is no user 'pserv-ghost' on this machine" in checked
 
 
 @pytest.mark.skipif(shutil.which("prlimit") is None, reason="needs prlimit")

@@ -8,6 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.scenarios.daemon import Daemon, alive, ended, kill
 
 WRITER = """
@@ -51,6 +53,7 @@ def config(folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+@pytest.mark.timeout(150)  # each supervisor comes up before it is killed
 def test_fifty_kills_cost_no_pid_and_no_byte(tmp_path: Path) -> None:
     dice = random.Random(7)
     with Daemon(tmp_path, config(tmp_path)) as daemon:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
-import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterable
@@ -14,19 +12,18 @@ import msgspec
 
 from pserv import __version__
 from pserv.api import operations as op
+from pserv.api.command import Command
 from pserv.api.peer import Peer
 from pserv.api.routing import Handler
 from pserv.keeper.protocol import PROTOCOL
-from pserv.model.errors import PservError, UsageError
+from pserv.model.errors import UsageError
 from pserv.model.events import Change
 from pserv.model.states import Phase
 from pserv.model.status import Launch, Outcome, Status, Story
-from pserv.rules import restart
 from pserv.rules.secrecy import masked
 from pserv.rules.selection import select
 from pserv.supervisor import waiting
 from pserv.supervisor.daemon_status import daemon_status
-from pserv.supervisor.errands import Errand
 from pserv.supervisor.main import Session
 from pserv.supervisor.showing import show
 from pserv.system import launches
@@ -34,7 +31,7 @@ from pserv.system import launches
 STORY_LINES = 10
 """Last lines shown in a story."""
 
-_LINE = msgspec.json.Decoder(op.Line)
+_LINE: msgspec.json.Decoder[op.Line | op.Place] = msgspec.json.Decoder(op.Line | op.Place)
 
 
 def table(session: Session) -> dict[str, Handler]:
@@ -62,8 +59,9 @@ class Handlers:
         stories = []
         for name in select(request.names, self._supervisor.specs):
             story = self._answers.story(name)
-            lines = [line.text async for line in self._read([name], STORY_LINES, follow=False)]
-            stories.append(msgspec.structs.replace(story, lines=tuple(lines)))
+            last = [line async for line in self._read([name], op.Logs(lines=STORY_LINES))]
+            lines = tuple(line.text for line in last if isinstance(line, op.Line))
+            stories.append(msgspec.structs.replace(story, lines=lines))
         return stories
 
     async def do_show(self, request: op.Names, peer: Peer) -> dict[str, Launch]:
@@ -98,30 +96,32 @@ class Handlers:
         finally:
             self._supervisor.bus.leave(listener)
 
-    async def do_logs(self, request: op.Logs, peer: Peer) -> AsyncIterator[op.Line]:
+    async def do_logs(self, request: op.Logs, peer: Peer) -> AsyncIterator[op.Line | op.Place]:
         names = select(request.names, self._supervisor.specs)
-        async for line in self._read(names, request.lines, follow=request.follow, stream=request.stream):
+        async for line in self._read(names, request):
             yield line
 
-    async def _read(
-        self, names: Iterable[str], lines: int, *, follow: bool, stream: str | None = None
-    ) -> AsyncIterator[op.Line]:
+    async def _read(self, names: Iterable[str], request: op.Logs) -> AsyncIterator[op.Line | op.Place]:
         """Lines from a process of their own, so that a disk that hangs or a slow client holds up nobody."""
+        after = _after(request.after)
         files = [
-            {"service": name, "stream": part, "path": path}
+            {"service": name, "stream": part, "path": path, "after": after.get((name, part))}
             for name in names
             for part, path in launches.log_files(name, self._supervisor.specs[name], self._supervisor.places)
-            if stream is None or part == stream
+            if request.stream in (None, part)
         ]
         if not files:
             return
-        argument = json.dumps({"files": files, "lines": lines, "follow": follow})
+        asked = {"lines": request.lines, "follow": request.follow, "places": request.places}
+        argument = json.dumps({"files": files, **asked})
         _, fds = await self._session.keeper.request({"op": "fork", "role": "reader", "argument": argument})
         reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=fds[0]), limit=1 << 20)
+        self._session.readers.add(writer)
         try:
             while line := await reader.readline():
                 yield _LINE.decode(line)
         finally:
+            self._session.readers.discard(writer)
             writer.close()
 
     # -- acting -------------------------------------------------------------------------------------------------
@@ -180,7 +180,8 @@ class Handlers:
         for name in names:
             life = self._supervisor.lives[name]
             if not life.pid:
-                outcomes.append(Outcome(name, False, life.state, f"cannot signal {name}: it is {life.state}", 0.0))
+                why = f"cannot signal {name}: it does not run ({life.state})"
+                outcomes.append(Outcome(name, False, life.state, why, 0.0))
                 continue
             scope = "group" if request.group else "main"
             command = {"do": "signal", "run": life.run, "signal": request.signal, "scope": scope}
@@ -248,69 +249,14 @@ class Handlers:
                 yield op.Done(all(outcome.ok for outcome in item), item, message)
 
 
-class Command:
-    """A command of `pserv exec` under way, its output in two pipes."""
-
-    def __init__(self, session: Session, launch: dict[str, object], stdin: bytes) -> None:
-        from pserv.system import memory
-
-        source = memory.holding(stdin)
-        os.lseek(source, 0, os.SEEK_SET)
-        out, out_end = os.pipe()
-        err, err_end = os.pipe()
-        self.errand: Errand = session.errands.start("exec", launch, (source, out_end, err_end))
-        for fd in (source, out_end, err_end):
-            os.close(fd)
-        self._pipes = {"stdout": out, "stderr": err}
-        self._queue: asyncio.Queue[op.Output | None] = asyncio.Queue(16)
-        self._readers: list[asyncio.Task[None]] = []
-
-    async def output(self) -> AsyncIterator[op.Output]:
-        """Pieces as they come, until both pipes are closed."""
-        self._readers = [asyncio.create_task(self._pump(name, fd)) for name, fd in self._pipes.items()]
-        self._pipes = {}
-        left = len(self._readers)
-        while left:
-            piece = await self._queue.get()
-            if piece is None:
-                left -= 1
-            else:
-                yield piece
-
-    async def _pump(self, name: str, fd: int) -> None:
-        import codecs
-
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=1 << 16, loop=loop)
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader, loop=loop), os.fdopen(fd, "rb", buffering=0)
-        )
+def _after(places: Iterable[str]) -> dict[tuple[str, str], list[int]]:
+    """The places at which a follower goes on. Raises UsageError."""
+    found = {}
+    for text in places:
         try:
-            while data := await reader.read(1 << 15):
-                text = decoder.decode(data)
-                if text:
-                    await self._queue.put(op.Output(name, text))  # type: ignore[arg-type]
-        finally:
-            transport.close()
-        await self._queue.put(None)
-
-    def ended(self, report: dict[str, object]) -> op.Ended:
-        """The exit code as a shell tells it."""
-        if report["kind"] == "spawn-failed":
-            step, number, detail = str(report["step"]), int(str(report["errno"])), str(report.get("detail", ""))
-            told = restart.describe_step(step, number, detail, os.strerror(number))
-            return op.Ended(127 if number == errno.ENOENT else 126, told)
-        if report.get("signal"):
-            return op.Ended(128 + int(str(report["signal"])), f"killed by signal {report['signal']}")
-        if "code" not in report:
-            raise PservError(f"cannot run the command: {report.get('error', 'refused')}")
-        return op.Ended(int(str(report["code"])))
-
-    def close(self) -> None:
-        """Nothing of it is left, whoever went away first."""
-        self.errand.kill()
-        for reader in self._readers:
-            reader.cancel()
-        for fd in self._pipes.values():
-            os.close(fd)
+            name, stream, at = text.split("/")
+            device, inode, offset = map(int, at.split(":"))
+        except ValueError:
+            raise UsageError(f"cannot go on after {text!r}: this is no place in a log") from None
+        found[name, stream] = [device, inode, max(0, offset)]
+    return found

@@ -78,6 +78,10 @@ class Logs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lines: int = 10
     follow: bool = False
     stream: Literal["stdout", "stderr"] | None = None
+    places: bool = False
+    """Tell a `Place` before and after lines."""
+    after: tuple[str, ...] = ()
+    """Go on after these: "SERVICE/STREAM/" and a place that was told; others begin at their last `lines`."""
 
 
 class Events(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -137,6 +141,14 @@ class Line(msgspec.Struct, frozen=True, tag="line", tag_field="type"):
     service: str
     text: str
     stream: str = "stdout"
+
+
+class Place(msgspec.Struct, frozen=True, tag="place", tag_field="type"):
+    """Where in its file the lines so far end, for a follower that has to begin again; the text means nothing else."""
+
+    service: str
+    stream: str
+    at: str
 
 
 class Dropped(msgspec.Struct, frozen=True, tag="dropped", tag_field="type"):
@@ -203,7 +215,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("signal", "POST", "/v1/signal", "operate", SendSignal, Done, text="Send a signal."),
     Operation("exec", "POST", "/v1/exec", "operate", Execute, Output | Ended | Error, True, "Run a command."),
-    Operation("logs", "GET", "/v1/logs", "read", Logs, Line | Dropped | Error, True, "Output of services."),
+    Operation("logs", "GET", "/v1/logs", "read", Logs, Line | Place | Dropped | Error, True, "Output of services."),
     Operation("events", "GET", "/v1/events", "read", Events, Progress | Dropped | Error, True, "Decisions."),
     Operation("show", "GET", "/v1/show", "read", Names, dict[str, Launch], text="The exact exec."),
     Operation("config", "GET", "/v1/config", "read", Empty, dict[str, Any], text="The accepted configuration."),

@@ -6,6 +6,7 @@ import threading
 
 from pserv.api.client import Client
 from pserv.cli import output, terminal
+from pserv.cli.unbroken import Unbroken
 from pserv.model.errors import PservError
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-PATIENCE = 0.2
-"""Seconds between two attempts to reach a daemon whose supervisor is being replaced."""
 FROM_THE_BEGINNING = 1_000_000
 """More lines than a service prints before its log is opened."""
 
@@ -28,7 +27,6 @@ class Follower:
         self._as_json = as_json
         self._screen = terminal.out()
         self._prefixes = output.Prefixes(self._screen, self._names)
-        self._over = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self, *, nothing_runs: bool = False) -> None:
@@ -45,8 +43,8 @@ class Follower:
         others = [name for name in self._names if name not in fresh]
         for names, lines in ((fresh, FROM_THE_BEGINNING), (others, 0)):
             if names:
-                items = Client(self._socket).stream_raw("logs", {"names": names, "lines": lines, "follow": True})
-                thread = threading.Thread(target=self._follow, args=(names, items), name="follower", daemon=True)
+                items = Unbroken(Client(self._socket), {"names": names, "lines": lines})
+                thread = threading.Thread(target=self._follow, args=(items,), name="follower", daemon=True)
                 self._threads.append(thread)
                 thread.start()
 
@@ -57,24 +55,14 @@ class Follower:
 
     def finish(self) -> None:
         """The daemon has ended: what it still sent is written."""
-        self._over.set()
         for thread in self._threads:
             thread.join(1.0)
 
-    def _follow(self, names: list[str], items: Iterable[dict[str, Any]]) -> None:
-        while True:
-            try:
-                self._write(items)
-            except BrokenPipeError:
-                return
-            except (PservError, OSError):
-                pass
-            if self._over.wait(PATIENCE):
-                return
-            try:
-                items = Client(self._socket).stream_raw("logs", {"names": names, "lines": 0, "follow": True})
-            except (PservError, OSError):
-                return
+    def _follow(self, items: Iterable[dict[str, Any]]) -> None:
+        try:
+            self._write(items)
+        except (PservError, OSError):
+            return
 
     def _write(self, items: Iterable[dict[str, Any]]) -> None:
         if not self._as_json:

@@ -6,6 +6,7 @@ import sys
 
 from pserv.cli import terminal
 from pserv.cli.target import connect
+from pserv.cli.unbroken import Unbroken
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
 if TYPE_CHECKING:
@@ -47,15 +48,16 @@ def logs(arguments: Arguments) -> int:
         "follow": follow,
         "stream": arguments.text("stream"),
     }
+    items = Unbroken(client, request) if follow else client.stream_raw("logs", request)
     if arguments.flag("json"):
-        return _json_lines(client.stream_raw("logs", request), follow)
+        return _json_lines(items, follow)
     prefixes = None
     screen = terminal.out()
     if names := _several(client, arguments.words):
         prefixes = Prefixes(screen, names)
     if follow:
         flush_lines()
-    write_lines(screen, client.stream_raw("logs", request), prefixes)
+    write_lines(screen, items, prefixes)
     return 0
 
 

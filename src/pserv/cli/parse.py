@@ -123,7 +123,7 @@ def _store(arguments: Arguments, option: Option, text: str) -> None:
         _refuse(
             arguments,
             f"--{option.name} is one of {', '.join(option.choices)}, not {text!r}",
-            _near(text, option.choices),
+            near(text, option.choices),
         )
     else:
         arguments.values[option.name] = text
@@ -161,8 +161,8 @@ def _refuse(arguments: Arguments, reason: str, hint: str = "") -> NoReturn:
 def _unknown_command(word: str) -> NoReturn:
     from pserv.model.errors import UsageError
 
-    near = _near(word, [command.name for command in COMMANDS if command.group])
-    raise UsageError(f"cannot run {word!r}: there is no such command", near or "pserv --help")
+    close = near(word, [command.name for command in COMMANDS if command.group])
+    raise UsageError(f"cannot run {word!r}: there is no such command", close or "pserv --help")
 
 
 def _unknown_option(command: Command | None, name: str) -> NoReturn:
@@ -170,11 +170,11 @@ def _unknown_option(command: Command | None, name: str) -> NoReturn:
 
     verb = f"pserv {command.name}" if command else "pserv"
     dashes = "--" if len(name) > 1 else "-"
-    near = _near(name, [option.name for option in options_of(command)], "--") if len(name) > 1 else ""
-    raise UsageError(f"cannot run {verb}: there is no option {dashes}{name}", near or f"{verb} --help")
+    close = near(name, [option.name for option in options_of(command)], "--") if len(name) > 1 else ""
+    raise UsageError(f"cannot run {verb}: there is no option {dashes}{name}", close or f"{verb} --help")
 
 
-def _near(word: str, known: list[str] | tuple[str, ...], before: str = "") -> str:
+def near(word: str, known: list[str] | tuple[str, ...], before: str = "") -> str:
     """ "did you mean …?", or nothing."""
     from difflib import get_close_matches
 

@@ -8,7 +8,9 @@ import signal
 from pserv.api.client import Client
 from pserv.cli import act, files, launching, stream, target, terminal
 from pserv.cli.following import Follower, until_ended
-from pserv.model.errors import PservError, Unreachable, UsageError
+from pserv.cli.look import is_pattern
+from pserv.cli.parse import near
+from pserv.model.errors import NoSuchService, PservError, Unreachable, UsageError
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
 if TYPE_CHECKING:
@@ -35,12 +37,13 @@ def up(arguments: Arguments) -> int:
 
 
 def _check(arguments: Arguments, document: Document) -> None:
+    for name in arguments.words:
+        if name not in document.services and not is_pattern(name):
+            raise NoSuchService(f"cannot start {name}: no such service", near(name, list(document.services)))
     named = arguments.text("exit-code-from")
     if named and arguments.flag("detach"):
         raise UsageError("cannot use --exit-code-from with -d: nobody would wait for the code", "pserv up without -d")
     if named and named not in document.services:
-        from pserv.model.errors import NoSuchService
-
         known = ", ".join(sorted(document.services)[:8])
         raise NoSuchService(f"cannot take the exit code of {named!r}: there is no such service", f"there are: {known}")
 

@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 import termios
-from collections.abc import Container
+from collections.abc import Iterable
 from typing import NoReturn
 
 from pserv.keeper import cgroup, mark
@@ -69,11 +69,22 @@ class Place:
         self.detail = detail
 
 
-def become(launch: Message, stdio: Stdio, original: Original, folder: str | None, cookie: str, report: int) -> NoReturn:
-    """Turn this fork into the service. Tells (step, errno, detail) through `report` and exits when it cannot."""
+def become(
+    launch: Message,
+    stdio: Stdio,
+    original: Original,
+    changed: Iterable[int],
+    folder: str | None,
+    cookie: str,
+    report: int,
+) -> NoReturn:
+    """Turn this fork into the service. Tells (step, errno, detail) through `report` and exits when it cannot.
+
+    `changed`: signals to set to their default; `folder`: the cgroup to join, None where it is there already.
+    """
     place = Place()
     try:
-        _become(launch, stdio, original, folder, cookie, place)
+        _become(launch, stdio, original, changed, folder, cookie, place)
     except OSError as error:
         _tell(report, place.step, error.errno or 0, place.detail or str(error.filename or ""))
     except BaseException as error:
@@ -82,11 +93,19 @@ def become(launch: Message, stdio: Stdio, original: Original, folder: str | None
         os._exit(EXIT_BEFORE_EXEC)
 
 
-def _become(launch: Message, stdio: Stdio, original: Original, folder: str | None, cookie: str, place: Place) -> None:
+def _become(
+    launch: Message,
+    stdio: Stdio,
+    original: Original,
+    changed: Iterable[int],
+    folder: str | None,
+    cookie: str,
+    place: Place,
+) -> None:
     place.at("setsid")
     os.setsid()
     place.at("signals")
-    reset_signals()
+    reset_signals(changed)
     if folder is not None:
         place.at("cgroup", folder)
         cgroup.join(folder)
@@ -108,12 +127,17 @@ def _become(launch: Message, stdio: Stdio, original: Original, folder: str | Non
     _execute(list(launch["argv"]), env, place)
 
 
-def reset_signals(ignored: Container[int] = ()) -> None:
+def changed_signals() -> list[int]:
+    """Those whose action is not the default in this process. Slow to find out: once, not in every child."""
+    return [int(number) for number in signal.valid_signals() if signal.getsignal(number) is not signal.SIG_DFL]
+
+
+def reset_signals(changed: Iterable[int], ignored: Iterable[int] = ()) -> None:
     """Default actions and an empty mask: nohup's ignored HUP and Python's ignored PIPE are not the service's."""
-    for signum in signal.valid_signals():
-        action = signal.SIG_IGN if signum in ignored else signal.SIG_DFL
-        if signal.getsignal(signum) is not action:
-            signal.signal(signum, action)
+    for number in changed:
+        signal.signal(number, signal.SIG_DFL)
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 

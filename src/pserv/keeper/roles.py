@@ -88,7 +88,7 @@ class Roles:
         try:
             signal.set_wakeup_fd(-1)
             os.setsid()
-            child.reset_signals(IGNORED)
+            child.reset_signals(child.changed_signals(), IGNORED)
             host.close_all_but({0, 1, 2, fd, *self._kept})
             code = body(fd)
         except SystemExit as stop:

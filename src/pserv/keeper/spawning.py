@@ -50,6 +50,7 @@ class Spawning:
         self._cookie = cookie
         self.cgroups: Cgroups | None = None
         self._forking = Forking()
+        self._changed: list[int] = []
 
     def spawn(self, record: Record, number: int, launch: Message, fds: list[int]) -> None:
         """Fork; `spawned` or `spawn-failed` is reported sooner or later. Closes the descriptors."""
@@ -81,12 +82,14 @@ class Spawning:
         os.set_blocking(report, False)
         folder = self.cgroups.make(number) if self.cgroups is not None else None
         cookie = f"{self._cookie}/{record.key}/{number}"
+        self._changed = self._changed or child.changed_signals()
         # Until the child has its own, a signal to it would be noted in the wake-up pipe that both share.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             pid, inside = self._forking.fork(folder)
             if pid == 0:
-                child.become(launch, stdio, self._original, None if inside else folder, cookie, told)
+                joins = None if inside else folder
+                child.become(launch, stdio, self._original, self._changed, joins, cookie, told)
         except OSError as error:
             os.close(report)
             if self.cgroups is not None and folder is not None:

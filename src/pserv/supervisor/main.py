@@ -80,6 +80,8 @@ class Session:
         self._stop_serving: Callable[[], Awaitable[None]] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
+        self.readers: set[asyncio.StreamWriter] = set()
+        """Connections to the log readers at work."""
         self._paused = False
         self._pids: dict[str, tuple[int, int]] = {}
 
@@ -133,6 +135,8 @@ class Session:
 
     async def _leave(self) -> None:
         """All is gone: whoever still listens gets the rest of the answer, then this process ends."""
+        for reader in self.readers:
+            reader.write_eof()  # it gives the rest of what was written, and ends
         if self._stop_serving is not None:
             await self._stop_serving()
         self._end(0)

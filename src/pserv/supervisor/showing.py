@@ -15,9 +15,10 @@ def show(name: str, spec: ServiceSpec, at: Places) -> Launch:
     inherit = launches.inherited(spec)
     told = ("all" if inherit else "nothing") if isinstance(inherit, bool) else " ".join(inherit)
     steps = ["new session and process group"]
-    steps += [f"umask {spec.umask:04o}"] * (spec.umask is not None)
-    steps += [f"nice {spec.nice}"] * (spec.nice is not None)
-    steps += [f"oom_score_adj {spec.oom_score_adj}"] * (spec.oom_score_adj is not None)
+    umask = "" if spec.umask is None else f"{spec.umask:04o}"
+    for step, value in (("umask", umask or None), ("nice", spec.nice), ("oom_score_adj", spec.oom_score_adj)):
+        if value is not None:
+            steps.append(f"{step} {value}")
     if spec.user is not None or spec.group is not None:
         steps.append(f"user {spec.user or 'as the daemon'}, group {spec.group or 'of the user'}")
     steps += [f"chdir {spec.cwd or at.root}", f"exec {spec.argv[0]}"]
@@ -29,7 +30,7 @@ def show(name: str, spec: ServiceSpec, at: Places) -> Launch:
         user=spec.user or "",
         group=spec.group or "",
         groups=spec.supplementary_groups or (),
-        umask="" if spec.umask is None else f"{spec.umask:04o}",
+        umask=umask,
         nice=spec.nice,
         oom_score_adj=spec.oom_score_adj,
         stdout=launches.place(out["stdout"]),

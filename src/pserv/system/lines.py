@@ -29,6 +29,11 @@ class Lines:
             found += pieces[:-1]
         return found
 
+    @property
+    def pending(self) -> int:
+        """Bytes that are no whole line yet."""
+        return len(self._rest)
+
     def flush(self) -> list[str]:
         """What has no end yet, as a line: nothing will follow."""
         rest, self._rest = self._rest, b""

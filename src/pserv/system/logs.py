@@ -50,9 +50,10 @@ class Outbox:
 class Followed:
     """One file by its path: which inode is read, and how far. What cannot be opened is as if it were not there."""
 
-    __slots__ = ("_head", "_inode", "_lines", "_offset", "_outbox", "_tail", "fd", "path", "watches")
+    __slots__ = ("_head", "_inode", "_lines", "_offset", "_outbox", "_place", "_tail", "fd", "path", "watches")
 
-    def __init__(self, service: str, stream: str, path: str, outbox: Outbox) -> None:
+    def __init__(self, service: str, stream: str, path: str, outbox: Outbox, *, places: bool = False) -> None:
+        """`places`: tell, before and after lines, where in the file they end."""
         self.path = path
         self.fd = -1
         self.watches: set[int] = set()
@@ -63,16 +64,26 @@ class Followed:
         self._outbox = outbox
         self._head = f'{{"type":"line","service":{json.dumps(service)},"text":'
         self._tail = f',"stream":{json.dumps(stream)}}}\n'
+        self._place = ""
+        if places:
+            self._place = f'{{"type":"place","service":{json.dumps(service)},"stream":{json.dumps(stream)},"at":'
 
-    def begin(self, lines: int) -> None:
-        """Open, and start `lines` lines before the end. Raises Gone."""
+    def begin(self, lines: int, after: list[int] | None = None) -> None:
+        """Open, and start `lines` lines before the end, or `after` a place (device, inode, offset). Raises Gone.
+
+        Where another file has the path now, all of that is given.
+        """
         fd, status = _open(self.path)
         if status is not None:
             self._take(fd, status)
-            try:
-                self._offset = tail_offset(fd, 0, status.st_size, lines)
-            except OSError:
-                self._offset = status.st_size
+            if after is None:
+                try:
+                    self._offset = tail_offset(fd, 0, status.st_size, lines)
+                except OSError:
+                    self._offset = status.st_size
+            elif (after[0], after[1]) == self._inode:
+                self._offset = after[2]
+        self._tell_place()
 
     def read(self) -> None:
         """Give all lines that have come. Raises Gone."""
@@ -87,7 +98,10 @@ class Followed:
             if not data:
                 return
             self._offset += len(data)
-            self._put(self._lines.feed(data))
+            lines = self._lines.feed(data)
+            if lines:
+                self._put(lines)
+                self._tell_place()
 
     def deleted(self) -> bool:
         """Whether what is read has no name any more."""
@@ -109,6 +123,7 @@ class Followed:
             self.flush()
             self.close()
             self._take(fd, status)
+            self._tell_place()
 
     def flush(self) -> None:
         """Give what has no line end: nothing will follow. Raises Gone."""
@@ -122,6 +137,11 @@ class Followed:
     def _take(self, fd: int, status: os.stat_result) -> None:
         self.fd, self._inode, self._offset = fd, (status.st_dev, status.st_ino), 0
 
+    def _tell_place(self) -> None:
+        if self._place:
+            at = ":".join(map(str, (*self._inode, self._offset - self._lines.pending)))
+            self._outbox.put(self._place, [at], "}\n")
+
     def _put(self, lines: list[str]) -> None:
         if lines:
             self._outbox.put(self._head, lines, self._tail)
@@ -130,15 +150,17 @@ class Followed:
 def reader(sock: socket.socket, argument: str) -> int:
     """Send the last lines of files, then, with `follow`, what comes until the receiver goes; the exit code.
 
-    `argument` is JSON: `{"files": [{"service", "stream", "path"}], "lines": number, "follow": bool}`.
+    `argument` is JSON: `{"files": [{"service", "stream", "path", "after"?}], "lines": number, "follow": bool,
+    "places"?: bool}`.
     """
     sock.setblocking(True)
     asked = json.loads(argument)
     outbox = Outbox(sock)
-    files = [Followed(one["service"], one["stream"], one["path"], outbox) for one in asked["files"]]
+    places = asked.get("places", False)
+    files = [Followed(one["service"], one["stream"], one["path"], outbox, places=places) for one in asked["files"]]
     try:
-        for file in files:
-            file.begin(asked["lines"])
+        for file, one in zip(files, asked["files"], strict=True):
+            file.begin(asked["lines"], one.get("after"))
             if not asked["follow"]:
                 file.read()
                 file.flush()
@@ -156,7 +178,7 @@ def reader(sock: socket.socket, argument: str) -> int:
 
 
 def _follow(files: list[Followed], sock: socket.socket, outbox: Outbox) -> None:
-    """Until the receiver goes. Raises Gone."""
+    """Until the receiver closes its side. Raises Gone."""
     changes = Changes()
     try:
         changed: set[int] | None = None
@@ -167,7 +189,11 @@ def _follow(files: list[Followed], sock: socket.socket, outbox: Outbox) -> None:
             outbox.flush()
             told, closed = changes.wait(sock.fileno(), all(-1 not in file.watches for file in files))
             if closed:
-                raise Gone
+                # The receiver hears no more news but may still take what was written until now (shutdown(2)).
+                for file in files:
+                    _look(file, changes)
+                outbox.flush()
+                return
             changed = None if not told or -1 in told else told
     finally:
         changes.close()
