@@ -103,7 +103,7 @@ def test_random_edits_of_valid_files(data: st.DataObject, seed: tuple[bytes, str
         b"services: {a: {stable_after: " + b"9" * 1_000_000 + b"}}",
         b"services: {a: {umask: " + b"7" * 1_000_000 + b"}}",
         b"services: {" + b",".join(b"s%d: {x%d: 1}" % (i, i) for i in range(10_000)) + b"}",
-        b"services: {a: {env: {" + b",".join(b"s%d: 1" % i for i in range(40_000)) + b"}, command: x}}",
+        b"services: {a: {env: {" + b",".join(b"s%d: 1" % i for i in range(20_000)) + b"}, command: x}}",
         b"services: {" + b",".join(b"s%d: {command: a, depends_on: s%d}" % (i, i + 1) for i in range(3_000)) + b"}",
     ],
     ids=["text", "word", "key", "digits", "duration", "octal", "unknown keys", "environment", "chain"],

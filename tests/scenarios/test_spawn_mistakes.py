@@ -84,7 +84,7 @@ def test_a_user_or_group_that_is_gone_is_told(tmp_path: Path) -> None:
     mounts = 'mount --bind "$0" /etc/passwd && mount --bind "$1" /etc/group && shift && exec "$@"'
     wrapper = ["unshare", "--mount", "/bin/sh", "-c", mounts, str(passwd), str(group)]
     declared = """
-defaults: {backoff: {initial: 10ms, maximum: 10ms}}
+defaults: {restart: never}
 services:
   good: {command: sleep 10000}
   user: {command: sleep 10000, cwd: /, user: pserv-ghost}
@@ -99,7 +99,7 @@ services:
         daemon.pserv("restart", *reasons, check=1)
         for name, reason in reasons.items():
             shown = daemon.pserv("status", name, check=1).stdout
-            assert f"reason  cannot find the user and group: {reason}; restart " in shown
+            assert f"reason  cannot find the user and group: {reason}; policy never" in shown
         refused = daemon.pserv("exec", "user", "--", "true", check=126)
         assert refused.stderr == "cannot run true: cannot find the user and group: no such user: pserv-ghost\n"
         assert daemon.pid("good") == pid

@@ -272,3 +272,53 @@ def test_the_process_of_an_idle_reader_ends_with_its_receiver(tmp_path: Path) ->
         theirs.close()
         assert select.select([ours], [], [], PATIENCE)[0]
     assert process.wait(PATIENCE) == 0
+
+
+def told(path: Path, after: list[int] | None, lines: int = 10) -> list[dict[str, str]]:
+    """All that a reader says of a file that it is asked to go on with, places included."""
+    ours, theirs = socket.socketpair()
+    file = {"service": "web", "stream": "stdout", "path": str(path), "after": after}
+    assert reader(theirs, json.dumps({"files": [file], "lines": lines, "follow": False, "places": True})) == 0
+    with ours, ours.makefile("rb") as said:
+        return [json.loads(line) for line in said]
+
+
+def place(path: Path, offset: int) -> dict[str, str]:
+    status = path.stat()
+    at = f"{status.st_dev}:{status.st_ino}:{offset}"
+    return {"type": "place", "service": "web", "stream": "stdout", "at": at}
+
+
+def texts(items: list[dict[str, str]]) -> list[str]:
+    return [item["text"] for item in items if item["type"] == "line"]
+
+
+def test_places_are_told_and_gone_on_with(tmp_path: Path) -> None:
+    path = tmp_path / "web.log"
+    path.write_text("one\ntwo\nthr")
+    first = told(path, None)
+    assert first[0] == place(path, 0)
+    assert first[-2] == place(path, 8)  # what has no end yet comes again
+    path.write_text("one\ntwo\nthree\n")
+    status = path.stat()
+    again = told(path, [status.st_dev, status.st_ino, 8], lines=0)
+    assert again == [
+        place(path, 8),
+        {"type": "line", "service": "web", "text": "three", "stream": "stdout"},
+        place(path, 14),
+    ]
+    assert texts(told(path, [status.st_dev, status.st_ino, 14], lines=0)) == []
+
+
+def test_a_place_in_another_file_means_all_of_this_one(tmp_path: Path) -> None:
+    path = tmp_path / "web.log"
+    path.write_text("one\ntwo\n")
+    assert texts(told(path, [1, 2, 4], lines=0)) == ["one", "two"]
+    assert texts(told(path, [0, 0, 0], lines=0)) == ["one", "two"]
+    path.write_text("x\n")  # cut
+    status = path.stat()
+    assert texts(told(path, [status.st_dev, status.st_ino, 4], lines=0)) == ["x"]
+
+
+def test_a_file_that_is_not_there_has_a_place(tmp_path: Path) -> None:
+    assert [item["at"] for item in told(tmp_path / "none.log", None)] == ["0:0:0"]

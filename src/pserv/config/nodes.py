@@ -10,7 +10,7 @@ from typing import Final
 
 from pserv.model.mistakes import Mistake
 
-MAX_NODES: Final = 100_000
+MAX_NODES: Final = 50_000
 """Values in one file, counted after aliases are expanded."""
 MAX_DEPTH: Final = 64
 
