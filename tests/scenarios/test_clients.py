@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -66,6 +67,13 @@ def test_clients_that_leave_before_their_answer_harm_nobody(tmp_path: Path) -> N
                 client.sendall(request_bytes("GET", "/v1/status") * 20)
         daemon.pserv("restart", "web", check=0)
         assert daemon.daemon().supervisor_pid == supervisor
+        # Whether the answer or the end is seen first is chance, so look at what decides it, too.
+        (ignored,) = [
+            int(line.split()[1], 16)
+            for line in Path(f"/proc/{supervisor}/status").read_text().splitlines()
+            if line.startswith("SigIgn:")
+        ]
+        assert ignored >> (signal.SIGPIPE - 1) & 1, "an answer to a client that is gone kills the supervisor"
 
 
 def streaming(daemon: Daemon, number: int) -> subprocess.Popen[bytes]:

