@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -79,9 +79,8 @@ def test_a_fifo_that_nobody_reads_parks_its_service_alone(tmp_path: Path, deaf: 
             free.order(FULL)
             assert free.printed() == FULL
             assert not parked.has_printed()
-            begun = time.monotonic()
-            daemon.pserv("stop", "parked", check=0)
-            assert time.monotonic() - begun < 1.5
+            (stopped,) = json.loads(daemon.pserv("stop", "parked", "--json", check=0).stdout)["outcomes"]
+            assert stopped["after"] < 1.5
             assert daemon.status()["parked"].trouble == row.trouble  # what it had printed is still to be written
             assert daemon.pid("free") == pid
             with fifo.open("rb") as reader:
@@ -142,6 +141,10 @@ services:
             log.rmdir()
         logs.chmod(0o777)
         daemon.until("bad", lambda row: row.trouble == "")
+        with daemon.start("logs", "-f", "bad") as follower:
+            assert follower.stdout is not None
+            assert follower.stdout.readline() == "hello\n"
+            follower.terminate()
         assert log.read_text() == "hello\n"
         assert daemon.pid("good") == pid
 
