@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping, Sequence
 
 from pserv.model.spec import ServiceSpec
-from pserv.model.states import Goal, Life, Phase, Result
+from pserv.model.states import AT_REST, Goal, Life, Phase, Result
 
 Specs = Mapping[str, ServiceSpec]
 Lives = Mapping[str, Life]
 NeededBy = Mapping[str, Sequence[str]]
-
-AT_REST = frozenset({Phase.STOPPED, Phase.EXITED, Phase.FAILED})
 
 
 def needed_by(specs: Specs) -> dict[str, list[str]]:

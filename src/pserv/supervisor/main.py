@@ -14,8 +14,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from pserv import __version__
-from pserv.keeper.protocol import PROTOCOL, Channel, Message
+from pserv.keeper.protocol import Channel, Message
 from pserv.model import spec, units
 from pserv.model.spec import Document
 from pserv.model.states import Goal, Life, Phase
@@ -289,6 +288,3 @@ async def _live(channel: Channel, serve: Serve) -> int:
 def supervise(channel_socket: socket.socket, serve: Serve) -> int:
     """Be the supervisor on this channel until the keeper ends it; the exit code."""
     return asyncio.run(_live(Channel(channel_socket), serve))
-
-
-VERSIONS = {"pserv": __version__, "protocol": PROTOCOL}
