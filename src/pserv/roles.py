@@ -42,19 +42,19 @@ class Roles:
     def supervisor(self, channel: socket.socket, argument: str) -> int:
         """The supervisor, on this channel to the keeper."""
         sys.meta_path.insert(0, self._bundle)
-        # ssl brings 5 MB of libcrypto that nothing here uses; asyncio does without it when it is not there.
-        sys.modules["ssl"] = None  # type: ignore[assignment]
+        # 1 MB that msgspec imports only where it happens to be installed, and does without.
+        sys.modules["typing_extensions"] = None  # type: ignore[assignment]
         from pserv.supervisor import main
 
         gc.enable()
         return main.supervise(channel, _serve)
 
 
-async def _serve(session: Session, sockets: list[socket.socket]) -> Callable[[], Awaitable[None]]:
+def _serve(session: Session, sockets: list[socket.socket]) -> Callable[[], Awaitable[None]]:
     from pserv.api import handlers
     from pserv.api.server import Server
 
-    server = Server(handlers.table(session), on_bug=lambda error: session.bug("an API request", error))
+    server = Server(session.tasks, handlers.table(session), on_bug=lambda error: session.bug("an API request", error))
     for listening in sockets:
-        await server.serve(listening)
+        server.serve(listening)
     return server.close

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import shutil
@@ -17,9 +16,8 @@ from pserv.api.peer import Access, Peer
 from pserv.api.routing import Handler
 from pserv.api.server import Limits, Server
 from pserv.model.errors import Refused
-
-PATIENCE = 20.0
-"""Seconds after which a test that waits has failed."""
+from pserv.system.futures import Event
+from tests.threaded import PATIENCE, Threaded
 
 VERSION = Version("1", "3", 1, "1")
 
@@ -49,22 +47,9 @@ class Follow:
         try:
             self.begun.release()
             yield Line("web", "first")
-            await asyncio.get_running_loop().create_future()
+            await Event().wait()
         finally:
             self.ended.release()
-
-
-class CountingLoop(asyncio.SelectorEventLoop):
-    """Keeps every timer that was ever set."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.timers: list[asyncio.TimerHandle] = []
-
-    def call_at(self, when: float, callback: Any, *args: Any, **context: Any) -> asyncio.TimerHandle:  # type: ignore[override]
-        timer = super().call_at(when, callback, *args, **context)
-        self.timers.append(timer)
-        return timer
 
 
 class Serving:
@@ -74,31 +59,36 @@ class Serving:
         defaults: dict[str, Handler] = {row.name: refuse_stream if row.stream else refuse for row in OPERATIONS}
         self.folder = tempfile.mkdtemp(prefix="pserv-api-")
         self.path = os.path.join(self.folder, "s")
-        self.bugs: list[Exception] = []
-        self.loop = CountingLoop()
+        self.loop = Threaded()
         self.server = Server(
-            {**defaults, "version": version, **handlers}, on_bug=self.bugs.append, limits=limits, access=access
+            self.loop.tasks,
+            {**defaults, "version": version, **handlers},
+            on_bug=self.loop.bugs.append,
+            limits=limits,
+            access=access,
         )
-        self._thread = threading.Thread(target=self._run)
 
     def __enter__(self) -> Self:
         listening = socket.socket(socket.AF_UNIX)
         listening.bind(self.path)
         listening.listen(128)
-        self._thread.start()
-        self.run(self.server.serve(listening))
+        self.loop.__enter__()
+        self.loop.do(lambda: self.server.serve(listening))
         return self
 
     def __exit__(self, *_: object) -> None:
         self.run(self.server.close(grace=0.05))
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(PATIENCE)
-        self.loop.close()
+        self.loop.__exit__()
         shutil.rmtree(self.folder)
+
+    @property
+    def bugs(self) -> list[Exception]:
+        """What the server was told, and what nobody caught."""
+        return self.loop.bugs
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """In the server's loop."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(PATIENCE)
+        return self.loop.run(coroutine)
 
     def connect(self) -> socket.socket:
         sock = socket.socket(socket.AF_UNIX)
@@ -118,10 +108,6 @@ class Serving:
             except (BrokenPipeError, ConnectionResetError):
                 pass
             return everything(sock)
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.loop.run_forever()
 
 
 def everything(sock: socket.socket) -> bytes:

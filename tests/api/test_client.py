@@ -29,8 +29,9 @@ from pserv.model.errors import (
 from pserv.model.mistakes import InvalidConfig, Mistake
 from pserv.model.states import State
 from pserv.model.status import DaemonStatus, Outcome, Status
+from tests.threaded import PATIENCE
 
-from .serving import PATIENCE, VERSION, Follow, Serving
+from .serving import VERSION, Follow, Serving
 
 STATUS = Status(DaemonStatus(version="1", name="n", keeper_pid=1, supervisor_pid=2), ())
 OUTCOME = Outcome("wéb", True, State.RUNNING, "ready", 0.25, 42)

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from pserv.api.operations import OPERATIONS, Line
 from pserv.api.peer import Peer
+from tests.threaded import PATIENCE
 
-from .serving import PATIENCE, Serving, get, post, read_reply
+from .serving import Serving, get, post, read_reply
 
 REQUESTS = [get(row.path) if row.method == "GET" else post(row.path, b'{"names": ["a"]}') for row in OPERATIONS]
 FRAGMENTS = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -16,6 +15,8 @@ from pserv.api.routing import Handler
 from pserv.api.server import Server
 from pserv.model.states import Goal, State
 from pserv.model.status import DaemonStatus, Outcome, ServiceStatus, Status, Story
+from pserv.system.futures import Event
+from tests.threaded import Threaded
 
 Answer = Callable[[Any], Any]
 """From a request to a reply, for a stream to its lines; what it raises is the reply's error."""
@@ -34,30 +35,25 @@ class Daemon:
         self.hanging = threading.Event()
         """A stream has come to its HANG."""
         self._answers = answers
-        self._loop = asyncio.new_event_loop()
-        self._server = Server({row.name: self._handler(row) for row in OPERATIONS}, on_bug=self._bug)
-        self.bugs: list[Exception] = []
-        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._loop = Threaded()
+        self.bugs = self._loop.bugs
+        self._server = Server(
+            self._loop.tasks, {row.name: self._handler(row) for row in OPERATIONS}, on_bug=self.bugs.append
+        )
 
     def __enter__(self) -> Daemon:
         listening = socket.socket(socket.AF_UNIX)
         listening.bind(self.path)
         listening.listen(16)
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._server.serve(listening), self._loop).result()
+        self._loop.__enter__()
+        self._loop.do(lambda: self._server.serve(listening))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        asyncio.run_coroutine_threadsafe(self._server.close(0.0), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-        self._loop.close()
-
-    def _bug(self, error: Exception) -> None:
-        self.bugs.append(error)
+        self._loop.run(self._server.close(0.01))
+        self._loop.__exit__()
 
     def _answer(self, name: str, request: Any) -> Any:
         self.requests.append((name, request))
@@ -72,7 +68,7 @@ class Daemon:
             for line in lines:
                 if line is HANG:
                     self.hanging.set()
-                    await asyncio.Event().wait()
+                    await Event().wait()
                 if line is CUT:
                     for connection in list(self._server._connections):
                         connection.abort()

@@ -2,62 +2,73 @@
 
 from __future__ import annotations
 
-import asyncio
 import codecs
 import errno
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from io import FileIO
 
 from pserv.api import operations as op
+from pserv.keeper.loop import READ
 from pserv.model.errors import PservError
 from pserv.rules import restart
 from pserv.supervisor.errands import Errand
 from pserv.supervisor.main import Session
 from pserv.system import memory
+from pserv.system.streams import Reader
+
+PIECE = 1 << 15
+"""Bytes of output in one line of the reply, at most."""
 
 
 class Command:
-    """A command of `pserv exec` under way, its output in two pipes."""
+    """A command of `pserv exec` under way, its output in two pipes. `with` it: afterwards nothing of it is left."""
 
     def __init__(self, session: Session, launch: dict[str, object], stdin: bytes) -> None:
+        self._tasks = session.tasks
         source = memory.holding(stdin)
         os.lseek(source, 0, os.SEEK_SET)
         out, out_end = os.pipe()
         err, err_end = os.pipe()
-        self.errand: Errand = session.errands.start("exec", launch, (source, out_end, err_end))
-        for fd in (source, out_end, err_end):
-            os.close(fd)
-        self._pipes = {"stdout": out, "stderr": err}
-        self._queue: asyncio.Queue[op.Output | None] = asyncio.Queue(16)
-        self._readers: list[asyncio.Task[None]] = []
-
-    async def output(self) -> AsyncIterator[op.Output]:
-        """Pieces as they come, until both pipes are closed."""
-        self._readers = [asyncio.create_task(self._pump(name, fd)) for name, fd in self._pipes.items()]
-        self._pipes = {}
-        left = len(self._readers)
-        while left:
-            piece = await self._queue.get()
-            if piece is None:
-                left -= 1
-            else:
-                yield piece
-
-    async def _pump(self, name: str, fd: int) -> None:
-        decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(limit=1 << 16, loop=loop)
-        transport, _ = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader, loop=loop), os.fdopen(fd, "rb", buffering=0)
-        )
+        self._pipes = {name: Reader(self._tasks, FileIO(fd)) for name, fd in (("stdout", out), ("stderr", err))}
         try:
-            while data := await reader.read(1 << 15):
-                text = decoder.decode(data)
-                if text:
-                    await self._queue.put(op.Output(name, text))  # type: ignore[arg-type]
+            self.errand: Errand = session.errands.start("exec", launch, (source, out_end, err_end))
         finally:
-            transport.close()
-        await self._queue.put(None)
+            for fd in (source, out_end, err_end):
+                os.close(fd)
+
+    def __enter__(self) -> Command:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.errand.kill()
+        for pipe in self._pipes.values():
+            pipe.close()
+
+    async def output(self, deadline: float | None) -> AsyncGenerator[op.Output, None]:
+        """Pieces as they come, until both pipes are closed. Raises TimeoutError."""
+        decoders = {name: codecs.getincrementaldecoder("utf-8")("replace") for name in self._pipes}
+        while self._pipes:
+            async with self._tasks.timeout_at(deadline):
+                name, data = await self._next()
+            text = decoders[name].decode(data, final=not data)
+            if text:
+                yield op.Output(name, text)  # type: ignore[arg-type]
+
+    async def _next(self) -> tuple[str, bytes]:
+        """Bytes of the pipe that has some, in turn if both have; empty when it has ended, then it is closed."""
+        while True:
+            for name, pipe in self._pipes.items():
+                data = pipe.take(PIECE)
+                if data is None:
+                    continue
+                del self._pipes[name]
+                if data:
+                    self._pipes[name] = pipe  # behind the other
+                else:
+                    pipe.close()
+                return name, data
+            await self._tasks.ready(READ, *(pipe.fileno() for pipe in self._pipes.values()))
 
     def ended(self, report: dict[str, object]) -> op.Ended:
         """The exit code as a shell tells it."""
@@ -70,11 +81,3 @@ class Command:
         if "code" not in report:
             raise PservError(f"cannot run the command: {report.get('error', 'refused')}")
         return op.Ended(int(str(report["code"])))
-
-    def close(self) -> None:
-        """Nothing of it is left, whoever went away first."""
-        self.errand.kill()
-        for reader in self._readers:
-            reader.cancel()
-        for fd in self._pipes.values():
-            os.close(fd)

@@ -1,15 +1,13 @@
 """One client of the server: HTTP/1.1 by h11, one request at a time, its deadlines, back-pressure and end.
 
 A connection is idle (nothing of a request is here, no timer), receiving (a part is here, one deadline) or answering
-(one asyncio task). Pipelined requests wait in h11's buffer until the reply before them is written.
+(one task). Pipelined requests wait in h11's buffer until the reply before them is written.
 """
 
 from __future__ import annotations
 
-import asyncio
-import select
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from typing import TYPE_CHECKING, Any, cast
 
 import h11
@@ -17,6 +15,10 @@ import msgspec
 
 from pserv.api.failures import BUG, Rejection, failure_of
 from pserv.api.peer import peer_of
+from pserv.system.futures import Cancelled
+from pserv.system.tasks import Task
+from pserv.system.timers import Timer
+from pserv.system.transport import Transport
 
 if TYPE_CHECKING:
     from pserv.api.server import Server
@@ -28,14 +30,13 @@ ENDING = Rejection(503, "cannot go on: the daemon ends or is being replaced", "p
 BUSY = Rejection(503, "cannot serve one more client: too many are connected", "try again", "unreachable")
 
 
-class Connection(asyncio.BufferedProtocol):
-    """Handed to the loop for each client; `server` holds what clients share."""
+class Connection:
+    """One client; `server` holds what clients share. It is the owner of its transport, which calls it."""
 
     __slots__ = (
         "_asked",
         "_body",
         "_deadline",
-        "_drained",
         "_head",
         "_http",
         "_interrupted",
@@ -46,65 +47,47 @@ class Connection(asyncio.BufferedProtocol):
         "_transport",
     )
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, sock: socket.socket) -> None:
+        """Takes a connected socket, or turns its client away."""
         self._server = server
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=server.limits.head)
         self._head: h11.Request | None = None
         self._body = bytearray()
-        self._deadline: asyncio.TimerHandle | None = None
-        self._drained: asyncio.Future[None] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._deadline: Timer | None = None
+        self._task: Task[None] | None = None
         self._interrupted = False
         self._asked = False
-        self._since = asyncio.get_running_loop().time()
-
-    # What the loop calls
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.set_write_buffer_limits(high=self._server.limits.unsent)
-        self._peer = peer_of(self._transport.get_extra_info("socket"))
-        if self._server.closing:
+        self._since = server.tasks.time()
+        self._peer = peer_of(sock)
+        self._transport = Transport(server.tasks, sock, self, server.buffer, server.limits.unsent)
+        if server.closing:
             self._turn_away(ENDING)
-        elif not self._server.admit(self):
+        elif not server.admit(self):
             self._turn_away(BUSY)
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._server.buffer
+    # What the transport calls
 
-    def buffer_updated(self, nbytes: int) -> None:
-        if self._transport.is_closing():
-            return
-        self._http.receive_data(bytes(self._server.buffer[:nbytes]))
+    def received(self, data: bytes) -> None:
+        self._http.receive_data(data)
         if self._task is None:
             self._receive()
         elif len(self._http.trailing_data[0]) > self._server.limits.ahead:
-            self._transport.pause_reading()
+            self._transport.pause()
 
-    def eof_received(self) -> bool:
+    def ended(self) -> None:
         """A client that only shut down its sending side (`printf … | socat -`) still gets its replies."""
-        if _hung_up(self._transport.get_extra_info("socket")):
+        if self._transport.hung_up():
             self._transport.abort()
         elif self._task is None:
             self._close()
         else:
             self._http.receive_data(b"")
-            return True
-        return False
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def lost(self) -> None:
         self._disarm()
         self._server.forget(self)
         if self._task is not None:
             self._task.cancel()
-
-    def pause_writing(self) -> None:
-        self._drained = asyncio.get_running_loop().create_future()
-
-    def resume_writing(self) -> None:
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        self._drained = None
 
     # What the server calls
 
@@ -112,7 +95,7 @@ class Connection(asyncio.BufferedProtocol):
         """Idle since its last reply (HTTP lets either side end that), or connected long ago and silent."""
         if self._task is not None or self._head is not None or self._deadline is not None:
             return False
-        return self._asked or asyncio.get_running_loop().time() - self._since > self._server.limits.receive
+        return self._asked or self._server.tasks.time() - self._since > self._server.limits.receive
 
     def close_if_idle(self) -> None:
         if self._task is None:
@@ -140,7 +123,7 @@ class Connection(asyncio.BufferedProtocol):
                     self._take(event.data)
                 elif isinstance(event, h11.EndOfMessage) and self._head is not None:
                     self._disarm()
-                    self._task = asyncio.get_running_loop().create_task(self._answer(self._head))
+                    self._task = self._server.tasks.spawn(self._answer(self._head))
                 elif event is h11.NEED_DATA:
                     self._expect_more()
                     return
@@ -175,7 +158,7 @@ class Connection(asyncio.BufferedProtocol):
             self._write(h11.InformationalResponse(status_code=100, headers=[]))
         partial = self._head is not None or self._http.trailing_data[0]
         if partial and self._deadline is None:
-            self._arm(self._server.limits.receive, self._too_late)
+            self._deadline = self._server.tasks.after(self._server.limits.receive, self._too_late)
 
     def _too_late(self) -> None:
         seconds = self._server.limits.receive
@@ -188,14 +171,14 @@ class Connection(asyncio.BufferedProtocol):
         try:
             try:
                 await self._perform(head)
-            except asyncio.CancelledError:
-                if not self._interrupted or self._transport.is_closing():
+            except Cancelled:
+                if not self._interrupted or self._transport.closing:
                     raise
                 self._fail(ENDING)
             except Exception as error:
                 self._fail(error)
-            await self._flushed()
-        except asyncio.CancelledError:
+            await self._drained()
+        except Cancelled:
             self._transport.abort()
             raise
         except Exception as error:  # the reply itself could not be written: nothing can be told here any more
@@ -222,10 +205,10 @@ class Connection(asyncio.BufferedProtocol):
                 data = encoder.encode_lines(item if isinstance(item, list) else [item])
                 self._write(*self._stream_head(), h11.Data(data=data))
                 pieces += 1
-                if self._drained is not None:
-                    await self._flushed()
-                elif pieces % BREATH == 0 or self._transport.is_closing():
-                    await asyncio.sleep(0)
+                if not self._transport.room:
+                    await self._drained()
+                elif pieces % BREATH == 0 or self._transport.closing:
+                    await self._server.tasks.sleep(0)
         finally:
             if isinstance(lines, AsyncGenerator):
                 await lines.aclose()
@@ -257,13 +240,8 @@ class Connection(asyncio.BufferedProtocol):
     def _write(self, *events: h11.Event) -> None:
         self._transport.write(b"".join(self._http.send(event) or b"" for event in events))
 
-    async def _flushed(self) -> None:
-        """Waits until the client took most of what was written; drops one that takes nothing for `stall` seconds."""
-        while self._drained is not None:
-            unsent = self._transport.get_write_buffer_size()
-            done, _ = await asyncio.wait([self._drained], timeout=self._server.limits.stall)
-            if not done and self._transport.get_write_buffer_size() >= unsent:
-                self._transport.abort()
+    async def _drained(self) -> None:
+        await self._transport.drained(self._server.limits.stall)
 
     # The end of a request, and of the connection
 
@@ -275,7 +253,7 @@ class Connection(asyncio.BufferedProtocol):
         self._http.start_next_cycle()
         self._asked, self._head, self._body = True, None, bytearray()
         self._server.used(self)
-        self._transport.resume_reading()
+        self._transport.resume()
         self._receive()
 
     def _turn_away(self, rejection: Rejection) -> None:
@@ -287,21 +265,9 @@ class Connection(asyncio.BufferedProtocol):
     def _close(self) -> None:
         """Once all is sent, or nothing of it was taken for `stall` seconds."""
         self._disarm()
-        self._transport.close()
-        if self._transport.get_write_buffer_size():
-            self._arm(self._server.limits.stall, self._transport.abort)
-
-    def _arm(self, seconds: float, then: Callable[[], None]) -> None:
-        self._deadline = asyncio.get_running_loop().call_later(seconds, then)
+        self._transport.close(self._server.limits.stall)
 
     def _disarm(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-
-
-def _hung_up(sock: socket.socket) -> bool:
-    """Whether the other end is closed altogether, not only for sending."""
-    poll = select.poll()
-    poll.register(sock.fileno(), 0)
-    return bool(poll.poll(0))

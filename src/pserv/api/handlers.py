@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
 
 import msgspec
 
@@ -27,6 +27,10 @@ from pserv.supervisor.daemon_status import daemon_status
 from pserv.supervisor.main import Session
 from pserv.supervisor.showing import show
 from pserv.system import launches
+from pserv.system.streams import Reader
+
+MAX_LINE = 1 << 20
+"""Bytes of one line from a reader."""
 
 STORY_LINES = 10
 """Last lines shown in a story."""
@@ -41,7 +45,7 @@ def table(session: Session) -> dict[str, Handler]:
 
 
 class Handlers:
-    """One method an operation; a stream is an async generator."""
+    """One method an operation; a stream is an async generator, or a function that returns one."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -96,10 +100,8 @@ class Handlers:
         finally:
             self._supervisor.bus.leave(listener)
 
-    async def do_logs(self, request: op.Logs, peer: Peer) -> AsyncIterator[op.Line | op.Place]:
-        names = select(request.names, self._supervisor.specs)
-        async for line in self._read(names, request):
-            yield line
+    def do_logs(self, request: op.Logs, peer: Peer) -> AsyncIterator[op.Line | op.Place]:
+        return self._read(select(request.names, self._supervisor.specs), request)
 
     async def _read(self, names: Iterable[str], request: op.Logs) -> AsyncIterator[op.Line | op.Place]:
         """Lines from a process of their own, so that a disk that hangs or a slow client holds up nobody."""
@@ -115,47 +117,44 @@ class Handlers:
         asked = {"lines": request.lines, "follow": request.follow, "places": request.places}
         argument = json.dumps({"files": files, **asked})
         _, fds = await self._session.keeper.request({"op": "fork", "role": "reader", "argument": argument})
-        reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=fds[0]), limit=1 << 20)
-        self._session.readers.add(writer)
+        sock = socket.socket(fileno=fds[0])
+        self._session.readers.add(sock)
         try:
-            while line := await reader.readline():
-                yield _LINE.decode(line)
+            async with Reader(self._session.tasks, sock, MAX_LINE) as reader:
+                while line := await reader.readline():
+                    yield _LINE.decode(line)
         finally:
-            self._session.readers.discard(writer)
-            writer.close()
+            self._session.readers.discard(sock)
 
     # -- acting -------------------------------------------------------------------------------------------------
 
-    async def do_start(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
+    def do_start(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         if request.names or request.all:
             names = select(request.names, self._supervisor.specs)
         else:
             names = [name for name, spec in self._supervisor.specs.items() if spec.autostart]
         self._orders.start(names)
-        async for item in self._settle(names, request):
-            yield item
+        return self._settle(names, request)
 
-    async def do_stop(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
+    def do_stop(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         names = self._named("stop", request)
         self._orders.stop(names)
-        async for item in self._settle(names, request):
-            yield item
+        return self._settle(names, request)
 
-    async def do_restart(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
+    def do_restart(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         names = self._named("restart", request)
         stale = [name for name in names if self._supervisor.stale(name)]
         self._orders.restart(names)
         note = f"{', '.join(stale)}: with the configuration as it was reloaded" if stale else ""
-        async for item in self._settle(names, request, note):
-            yield item
+        return self._settle(names, request, note)
 
-    async def do_wait(self, request: op.Wait, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
+    def do_wait(self, request: op.Wait, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         names = select(request.names, self._supervisor.specs)
-        async for item in self._wait(names, waiting.CONDITIONS[request.until], request.timeout):
-            yield item
+        return self._wait(names, waiting.CONDITIONS[request.until], request.timeout)
 
     async def do_reload(self, request: op.Reload, peer: Peer) -> AsyncIterator[op.Plan | op.Progress | op.Done]:
         document, steps = await self._session.reloading.plan(previous=request.previous)
+        named = select(request.names, document.services) if request.names else []
         yield op.Plan(steps, document.notes)
         if request.dry_run:
             yield op.Done(True)
@@ -163,7 +162,7 @@ class Handlers:
         touched = [step.service for step in steps if step.action in ("add", "restart")]
         await self._session.reloading.apply(document, "reload")
         if request.start:
-            down = [
+            down = named or [
                 name
                 for name, spec in document.services.items()
                 if spec.autostart and self._supervisor.lives[name].phase in (Phase.STOPPED, Phase.FAILED)
@@ -171,8 +170,9 @@ class Handlers:
             self._orders.start(down)
             touched += [name for name in down if name not in touched]
         act = op.Act(tuple(touched), wait=request.wait, timeout=request.timeout)
-        async for item in self._settle([name for name in touched if self._is_up(name)], act):
-            yield item
+        async with aclosing(self._settle([name for name in touched if self._is_up(name)], act)) as changes:
+            async for item in changes:
+                yield item
 
     async def do_signal(self, request: op.SendSignal, peer: Peer) -> op.Done:
         names = self._named("signal", op.Act(request.names, request.all))
@@ -190,13 +190,12 @@ class Handlers:
             outcomes.append(Outcome(name, True, life.state, "signalled", 0.0, life.pid))
         return op.Done(all(outcome.ok for outcome in outcomes), tuple(outcomes))
 
-    async def do_down(self, request: op.Down, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
+    def do_down(self, request: op.Down, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         names = list(self._supervisor.lives)
         self._orders.shutdown("down by operator")
         if request.hurry:
             self._orders.hurry()
-        async for item in self._wait(names, waiting.stopped, None):
-            yield item
+        return self._wait(names, waiting.stopped, None)
 
     async def do_upgrade(self, request: op.Upgrade, peer: Peer) -> op.Done:
         argv = [sys.executable, "-P", "-m", "pserv.boot"]
@@ -208,16 +207,18 @@ class Handlers:
         if not request.argv:
             raise UsageError("cannot run nothing: a command is missing", f"pserv exec {name} -- COMMAND")
         launch = launches.command_launch(self._supervisor.specs[name], request.argv, self._supervisor.places)
-        run = Command(self._session, launch, request.stdin.encode())
-        try:
-            async with asyncio.timeout(request.timeout):
-                async for piece in run.output():
-                    yield piece
-                yield run.ended(await run.errand.ended)
-        except TimeoutError:
-            yield op.Ended(124, f"not done after {request.timeout:g} s: killed")
-        finally:
-            run.close()
+        tasks = self._session.tasks
+        deadline = None if request.timeout is None else tasks.time() + request.timeout
+        with Command(self._session, launch, request.stdin.encode()) as run:
+            try:
+                async with aclosing(run.output(deadline)) as pieces:
+                    async for piece in pieces:
+                        yield piece
+                async with tasks.timeout_at(deadline):
+                    report = await run.errand.ended
+                yield run.ended(report)
+            except TimeoutError:
+                yield op.Ended(124, f"not done after {request.timeout:g} s: killed")
 
     # -- what they share ----------------------------------------------------------------------------------------
 
@@ -229,24 +230,28 @@ class Handlers:
     def _is_up(self, name: str) -> bool:
         return name in self._supervisor.lives and self._supervisor.lives[name].phase is not Phase.STOPPED
 
-    async def _settle(
+    def _settle(
         self, names: list[str], request: op.Act, message: str = ""
-    ) -> AsyncIterator[op.Progress | op.Done]:
-        if not request.wait:
-            lives = self._supervisor.lives
-            yield op.Done(True, tuple(waiting.outcome(name, lives[name], True, 0.0) for name in names), message)
-            return
-        async for item in self._wait(names, waiting.settled, request.timeout, message):
-            yield item
+    ) -> AsyncGenerator[op.Progress | op.Done, None]:
+        if request.wait:
+            return self._wait(names, waiting.settled, request.timeout, message)
+        return self._as_it_is(names, message)
+
+    async def _as_it_is(self, names: list[str], message: str) -> AsyncGenerator[op.Progress | op.Done, None]:
+        lives = self._supervisor.lives
+        yield op.Done(True, tuple(waiting.outcome(name, lives[name], True, 0.0) for name in names), message)
 
     async def _wait(
         self, names: list[str], condition: waiting.Condition, timeout: float | None, message: str = ""
-    ) -> AsyncIterator[op.Progress | op.Done]:
-        async for item in waiting.wait(self._supervisor, self._session.clock, names, condition, timeout):
-            if isinstance(item, Change):
-                yield op.Progress(item)
-            else:
-                yield op.Done(all(outcome.ok for outcome in item), item, message)
+    ) -> AsyncGenerator[op.Progress | op.Done, None]:
+        session = self._session
+        steps = waiting.wait(session.tasks, session.supervisor, session.clock, names, condition, timeout)
+        async with aclosing(steps) as items:
+            async for item in items:
+                if isinstance(item, Change):
+                    yield op.Progress(item)
+                else:
+                    yield op.Done(all(outcome.ok for outcome in item), item, message)
 
 
 def _after(places: Iterable[str]) -> dict[tuple[str, str], list[int]]:

@@ -50,6 +50,8 @@ class Reload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     wait: bool = True
     start: bool = False
     """Start what is autostart and down, too, as `up` does."""
+    names: tuple[str, ...] = ()
+    """With `start`: these instead of what is autostart."""
     timeout: float | None = None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import errno
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -12,6 +12,15 @@ import msgspec
 from pserv.api.connection import Connection
 from pserv.api.peer import ROOT, Access
 from pserv.api.routing import Handler, Router
+from pserv.keeper.loop import READ
+from pserv.system.futures import Future
+from pserv.system.tasks import Tasks
+
+RETRY = 1.0
+"""Seconds until clients are taken again after that failed."""
+
+TRANSIENT = {errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT}
+"""What was wrong with one client only: accept(2) says to go on as if it were EAGAIN."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -31,10 +40,11 @@ class Limits(msgspec.Struct, frozen=True):
 
 
 class Server:
-    """HTTP/1.1 on a listening stream socket, in the running loop. Idle connections cost neither timers nor wake-ups."""
+    """HTTP/1.1 on listening stream sockets. Idle connections cost neither timers nor wake-ups."""
 
     def __init__(
         self,
+        tasks: Tasks,
         handlers: Mapping[str, Handler],
         *,
         on_bug: Callable[[Exception], None],
@@ -45,6 +55,7 @@ class Server:
 
         Without `access`: this process's user, and root.
         """
+        self.tasks = tasks
         self.router = Router(handlers)
         self.on_bug = on_bug
         self.access = access or Access(frozenset({os.geteuid(), ROOT}))
@@ -53,25 +64,26 @@ class Server:
         """Every connection receives here: it is emptied before the next one reads."""
         self.closing = False
         self._connections: dict[Connection, None] = {}
-        self._listener: asyncio.Server | None = None
-        self._empty: asyncio.Future[None] | None = None
+        self._listening: list[socket.socket] = []
+        self._empty: Future[None] | None = None
 
     @property
     def connections(self) -> int:
         """How many clients are connected now."""
         return len(self._connections)
 
-    async def serve(self, listening: socket.socket) -> None:
-        """Takes clients from now on; returns at once. The socket's path is left alone, also by `close`."""
-        loop = asyncio.get_running_loop()
-        # create_unix_server would refuse TCP, and from Python 3.13 on unlink the path that the keeper holds
-        self._listener = await loop.create_server(lambda: Connection(self), sock=listening)
+    def serve(self, listening: socket.socket) -> None:
+        """Takes clients from now on. The socket is its own, but the path of it is left alone, also by `close`."""
+        listening.setblocking(False)
+        self._listening.append(listening)
+        self._listen(listening)
 
     async def close(self, grace: float = 0.5) -> None:
         """Takes no more clients; requests under way have `grace` seconds, then streams end with an `Error`."""
         self.closing = True
-        if self._listener is not None:
-            self._listener.close()
+        for listening in self._listening:
+            self.tasks.unwatch(listening.fileno())
+            listening.close()
         for connection in list(self._connections):
             connection.close_if_idle()
         await self._all_gone(grace)
@@ -108,5 +120,25 @@ class Server:
     async def _all_gone(self, seconds: float | None) -> None:
         if not self._connections:
             return
-        self._empty = asyncio.get_running_loop().create_future()
-        await asyncio.wait([self._empty], timeout=seconds)
+        self._empty = Future()
+        await self.tasks.wait(self._empty, seconds)
+
+    def _listen(self, listening: socket.socket) -> None:
+        if not self.closing:
+            self.tasks.watch(listening.fileno(), READ, lambda events: self._accept(listening))
+
+    def _accept(self, listening: socket.socket) -> None:
+        for _ in range(self.limits.connections):
+            try:
+                sock, _address = listening.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if error.errno not in TRANSIENT:
+                    # No descriptors, no memory: the client waits in the queue, and this would be tried without end.
+                    self.on_bug(error)
+                    self.tasks.unwatch(listening.fileno())
+                    self.tasks.after(RETRY, lambda: self._listen(listening))
+                    return
+            else:
+                Connection(self, sock)

@@ -75,9 +75,9 @@ class Loop:
         """Whether the name has a deadline."""
         return name in self._deadlines
 
-    def turn(self) -> None:
-        """Wait, then do all that is due: descriptors, signals, deadlines, and what the turn added up to."""
-        ready = self._poll.poll(self._timeout())
+    def turn(self, most: float | None = None) -> None:
+        """Wait, at most so many seconds; then do all that is due: descriptors, signals, deadlines, and `on_turn`."""
+        ready = self._poll.poll(self._timeout(most))
         for fd, events in ready:
             watched = self._watched.get(fd)  # an earlier callback of this turn may have closed it
             if watched is not None:
@@ -99,12 +99,12 @@ class Loop:
                 raise
             traceback.print_exc()
 
-    def _timeout(self) -> float | None:
+    def _timeout(self, most: float | None) -> float | None:
         """Milliseconds until the next deadline; None waits without limit."""
-        if not self._deadlines:
-            return None
-        soonest = min(when for when, _ in self._deadlines.values())
-        return max(0.0, (soonest - time.monotonic()) * 1000.0 + 0.5)
+        if self._deadlines:
+            soonest = max(0.0, min(when for when, _ in self._deadlines.values()) - time.monotonic())
+            most = soonest if most is None else min(most, soonest)
+        return most if not most else most * 1000.0 + 0.5
 
     def _woken(self, events: int) -> None:
         came: set[int] = set()

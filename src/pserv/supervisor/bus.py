@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 
 from pserv.model.events import Change
+from pserv.system.futures import Event
 
 CAPACITY = 1000
 """Changes that wait for one listener; more are dropped, oldest first, and counted."""
@@ -20,7 +20,7 @@ class Listener:
     def __init__(self) -> None:
         self._queue: deque[Change] = deque()
         self._dropped = 0
-        self._wake = asyncio.Event()
+        self._wake = Event()
 
     def put(self, change: Change) -> None:
         if len(self._queue) >= CAPACITY:

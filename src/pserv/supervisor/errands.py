@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
+from io import FileIO
 
 from pserv.keeper.protocol import Message
 from pserv.model.errors import PservError
 from pserv.system import memory
+from pserv.system.futures import Future
 from pserv.system.processes import Keeper
+from pserv.system.streams import Reader
+from pserv.system.tasks import Tasks
 
 MAX_OUTPUT = 64 << 20
 """Bytes of standard output that an errand may return."""
@@ -20,7 +23,7 @@ class Errand:
 
     __slots__ = ("_keeper", "ended", "key", "run")
 
-    def __init__(self, keeper: Keeper, key: str, run: int, ended: asyncio.Future[Message]) -> None:
+    def __init__(self, keeper: Keeper, key: str, run: int, ended: Future[Message]) -> None:
         self._keeper = keeper
         self.key = key
         self.run = run
@@ -35,7 +38,8 @@ class Errand:
 class Errands:
     """Starts them, hears of their ends, and leaves no record of them with the keeper."""
 
-    def __init__(self, keeper: Keeper, next_run: Callable[[], int]) -> None:
+    def __init__(self, tasks: Tasks, keeper: Keeper, next_run: Callable[[], int]) -> None:
+        self._tasks = tasks
         self._keeper = keeper
         self._next_run = next_run
         self._open: dict[str, Errand] = {}
@@ -44,7 +48,7 @@ class Errands:
         """Spawn; the three descriptors are duplicated and become its stdin, stdout and stderr."""
         run = self._next_run()
         key = f"@{kind}/{run}"
-        errand = Errand(self._keeper, key, run, asyncio.get_running_loop().create_future())
+        errand = Errand(self._keeper, key, run, Future())
         self._open[key] = errand
         self._keeper.do(key, commands=({"do": "spawn", "run": run, "launch": launch},), fds=fds)
         return errand
@@ -78,36 +82,28 @@ class Errands:
         os.lseek(stdin, 0, os.SEEK_SET)
         out, theirs = os.pipe()
         null = os.open(os.devnull, os.O_WRONLY)
-        try:
-            errand = self.start(kind, launch, (stdin, theirs, null))
-        finally:
-            for fd in (stdin, theirs, null):
-                os.close(fd)
-        try:
-            async with asyncio.timeout(timeout):
-                output = await read_all(out)
-                return output, await errand.ended
-        except TimeoutError:
-            raise PservError(f"cannot run the {kind}: no answer within {timeout:g} s") from None
-        finally:
-            errand.kill()
+        async with Reader(self._tasks, FileIO(out)) as reader:
+            try:
+                errand = self.start(kind, launch, (stdin, theirs, null))
+            finally:
+                for fd in (stdin, theirs, null):
+                    os.close(fd)
+            try:
+                async with self._tasks.timeout(timeout):
+                    return await read_all(reader), await errand.ended
+            except TimeoutError:
+                raise PservError(f"cannot run the {kind}: no answer within {timeout:g} s") from None
+            finally:
+                errand.kill()
 
 
-async def read_all(fd: int) -> bytes:
-    """All bytes until the end of file; takes the descriptor."""
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=1 << 20, loop=loop)
-    transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader, loop=loop), os.fdopen(fd, "rb", buffering=0)
-    )
+async def read_all(reader: Reader) -> bytes:
+    """All bytes until the end. Raises PservError when they are too many."""
     chunks: list[bytes] = []
     size = 0
-    try:
-        while chunk := await reader.read(1 << 16):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > MAX_OUTPUT:
-                raise PservError(f"cannot take the answer: more than {MAX_OUTPUT} bytes")
-    finally:
-        transport.close()
+    while chunk := await reader.read():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_OUTPUT:
+            raise PservError(f"cannot take the answer: more than {MAX_OUTPUT} bytes")
     return b"".join(chunks)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
-import random
 import select
 import socket
 import time
@@ -26,9 +24,12 @@ from pserv.supervisor.reloading import Reloading
 from pserv.supervisor.reports import Reports
 from pserv.supervisor.supervisor import Supervisor
 from pserv.system import launches
+from pserv.system.futures import Future
 from pserv.system.processes import Descriptors, Keeper
+from pserv.system.tasks import Tasks
+from pserv.system.timers import Timer
 
-Serve = Callable[["Session", list[socket.socket]], Awaitable[Callable[[], Awaitable[None]]]]
+Serve = Callable[["Session", list[socket.socket]], Callable[[], Awaitable[None]]]
 """Begins to answer the API on listening sockets; what it returns ends that. Passed in, since the API stands above."""
 
 
@@ -42,7 +43,7 @@ class SystemClock:
         return time.time()
 
     def chance(self) -> float:
-        return random.random()
+        return (int.from_bytes(os.urandom(7)) >> 3) * 2.0**-53  # all the bits that a float below 1 has
 
 
 class Boot(msgspec.Struct, frozen=True):
@@ -65,10 +66,10 @@ class Session:
     """One life of a supervisor process."""
 
     def __init__(self, channel: Channel, serve: Serve) -> None:
-        self.loop = asyncio.get_running_loop()
+        self.tasks = Tasks(self.bug)
         self.clock = SystemClock()
-        self.keeper = Keeper(channel, self.loop, self._message, self._lost)
-        self.ended: asyncio.Future[int] = self.loop.create_future()
+        self.keeper = Keeper(channel, self.tasks, self._message, self._lost)
+        self.ended: Future[int] = Future()
         self.deaths: list[Message] = []
         self.capabilities: Message = {}
         self.unowned: tuple[str, ...] = ()
@@ -77,12 +78,17 @@ class Session:
         self.keeper_version = ""
         self._serve = serve
         self._stop_serving: Callable[[], Awaitable[None]] | None = None
-        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm: Timer | None = None
         self._alarm_at = 0.0
-        self.readers: set[asyncio.StreamWriter] = set()
+        self.readers: set[socket.socket] = set()
         """Connections to the log readers at work."""
         self._paused = False
         self._pids: dict[str, tuple[int, int]] = {}
+
+    async def live(self) -> int:
+        """From the first message of the keeper to the end; the exit code."""
+        self.keeper.open()
+        return await self.ended
 
     # -- beginning ----------------------------------------------------------------------------------------------
 
@@ -102,7 +108,7 @@ class Session:
         )
         self.supervisor.last_run = int(table.get("last_run", 0))
         self.answers = Answers(self.supervisor, self.clock, self.boot.cookie)
-        self.errands = Errands(self.keeper, self.next_run)
+        self.errands = Errands(self.tasks, self.keeper, self.next_run)
         self.reloading = Reloading(self)
         self.reports = Reports(self)
         note = self._adopt(table, safe)
@@ -121,24 +127,30 @@ class Session:
                 self.supervisor.tell("", "config", text)
             self.orders.align("daemon start", start=self.boot.start)
         self._set_alarm()
-        self.loop.create_task(self._begin(sockets))
+        self._begin(sockets)
 
-    async def _begin(self, sockets: list[socket.socket]) -> None:
+    def _begin(self, sockets: list[socket.socket]) -> None:
         try:
-            self._stop_serving = await self._serve(self, sockets)
+            self._stop_serving = self._serve(self, sockets)
         except Exception as error:
             self.bug("serving the API", error)
             self._end(1)
             return
-        self.keeper.send({"op": "ready", "text": json.dumps({"socket": self.boot.socket})})
+        starting = [name for name, life in self.supervisor.lives.items() if life.goal is Goal.UP]
+        self.keeper.send({"op": "ready", "text": json.dumps({"socket": self.boot.socket, "starting": starting})})
 
     async def _leave(self) -> None:
         """All is gone: whoever still listens gets the rest of the answer, then this process ends."""
-        for reader in self.readers:
-            reader.write_eof()  # it gives the rest of what was written, and ends
-        if self._stop_serving is not None:
-            await self._stop_serving()
-        self._end(0)
+        try:
+            for reader in self.readers:
+                try:
+                    reader.shutdown(socket.SHUT_WR)  # it gives the rest of what was written, and ends
+                except OSError:
+                    pass  # it has ended
+            if self._stop_serving is not None:
+                await self._stop_serving()
+        finally:
+            self._end(0)
 
     def _document(self, fds: Descriptors, safe: bool) -> Document:
         """The accepted configuration; in safe mode an unreadable one is no reason to die."""
@@ -218,7 +230,7 @@ class Session:
             case "report":
                 self.reports.take(message)
             case "end":
-                self.loop.create_task(self._leave())
+                self.tasks.spawn(self._leave())
             case "yield":
                 self._paused = True
                 self.keeper.send({"op": "yielded"})
@@ -230,6 +242,9 @@ class Session:
 
     def _lost(self) -> None:
         """The keeper died: nobody waits for the services any more, so nothing is left running."""
+        if not hasattr(self, "supervisor"):  # while it waited for the configuration: nothing runs
+            self._end(1)
+            return
         from pserv.supervisor import orphaned
 
         self.log("the keeper died: ending all services")
@@ -247,7 +262,7 @@ class Session:
             self._alarm = None
         if due is not None and not self._paused:
             self._alarm_at = due
-            self._alarm = self.loop.call_at(due, self._ring)
+            self._alarm = self.tasks.at(due, self._ring)
 
     def _ring(self) -> None:
         self._alarm = None
@@ -279,12 +294,7 @@ class Session:
                 return
 
 
-async def _live(channel: Channel, serve: Serve) -> int:
-    session = Session(channel, serve)
-    session.keeper.open()
-    return await session.ended
-
-
 def supervise(channel_socket: socket.socket, serve: Serve) -> int:
     """Be the supervisor on this channel until the keeper ends it; the exit code."""
-    return asyncio.run(_live(Channel(channel_socket), serve))
+    session = Session(Channel(channel_socket), serve)
+    return session.tasks.run(session.live())

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-from pserv.keeper import strays
+from pserv.keeper import cgroup, strays
 
 GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -19,13 +19,22 @@ ROUNDS = 50
 def end_all(leaders: set[int], cookie: str) -> None:
     """SIGTERM, then SIGKILL until none is left, to all that bears the cookie or is in the session of a leader.
 
-    Nobody waits for these processes any more, so a pid may already be another's: each is held by a pidfd before its
-    mark is looked at (pidfd_open(2)), and only then signalled.
+    The cgroup folders of this daemon are removed as far as they are empty then.
     """
     if sys.platform != "linux" or not hasattr(os, "pidfd_open"):
         for leader in leaders:
             _signal_group(leader, signal.SIGKILL)
         return
+    _end_each(leaders, cookie)
+    folder = cgroup.find(cookie)
+    if folder is not None:
+        cgroup.remove(folder)
+
+
+def _end_each(leaders: set[int], cookie: str) -> None:
+    """Nobody waits for these processes any more, so a pid may already be another's: each is held by a pidfd before
+    its mark is looked at (pidfd_open(2)), and only then signalled.
+    """
     deadline = time.monotonic() + GRACE
     for attempt in range(ROUNDS):
         held = _hold(leaders, cookie)

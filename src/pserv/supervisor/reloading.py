@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import socket
@@ -18,7 +17,10 @@ from pserv.model.mistakes import InvalidConfig, Mistake
 from pserv.model.spec import Document
 from pserv.model.status import ReloadStep
 from pserv.rules import reload
+from pserv.supervisor.errands import read_all
 from pserv.system import launches, memory, store
+from pserv.system.futures import Lock
+from pserv.system.streams import Reader, send_all
 
 if TYPE_CHECKING:
     from pserv.supervisor.main import Session
@@ -32,7 +34,7 @@ class Reloading:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._lock = asyncio.Lock()
+        self._lock = Lock()
 
     async def plan(self, *, previous: bool) -> tuple[Document, tuple[ReloadStep, ...]]:
         """The configuration that would be applied, and what it would do. Raises InvalidConfig with all mistakes."""
@@ -107,14 +109,11 @@ class Reloading:
 
     async def _exchange(self, asked: dict[str, str], data: bytes) -> bytes:
         _, fds = await self._session.keeper.request({"op": "fork", "role": "store", "argument": json.dumps(asked)})
-        async with asyncio.timeout(LOAD_TIMEOUT):
-            reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=fds[0]))
-            writer.write(data)
-            writer.write_eof()
-            try:
-                return await reader.read()
-            finally:
-                writer.close()
+        sock = socket.socket(fileno=fds[0])
+        async with Reader(self._session.tasks, sock) as reader, self._session.tasks.timeout(LOAD_TIMEOUT):
+            await send_all(self._session.tasks, sock, data)
+            sock.shutdown(socket.SHUT_WR)
+            return await read_all(reader)
 
 
 def _accepted(output: bytes, ended: dict[str, object]) -> Document:

@@ -70,7 +70,7 @@ class Reports:
                 else:
                     self._session.orders.shutdown(str(report.get("text") or "ordered to end"))
             case "order", "reload":
-                self._session.loop.create_task(self._session.reloading.by_signal())
+                self._session.tasks.spawn(self._session.reloading.by_signal())
             case "logger", what:
                 self._log_report(report, str(what))
             case "unowned", _:

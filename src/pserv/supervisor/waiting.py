@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 
 from pserv.model.events import Change
 from pserv.model.states import Goal, Life, Phase
 from pserv.model.status import Outcome
 from pserv.rules import machine
 from pserv.supervisor.supervisor import Clock, Supervisor
+from pserv.system.tasks import Tasks
 
 Condition = Callable[[Life], bool | None]
 """True: reached; False: it cannot be reached any more; None: not yet."""
@@ -52,14 +52,16 @@ CONDITIONS: dict[str, Condition] = {
 
 
 async def wait(
+    tasks: Tasks,
     supervisor: Supervisor,
     clock: Clock,
     names: Iterable[str],
     condition: Condition,
     timeout: float | None,
-) -> AsyncIterator[Change | tuple[Outcome, ...]]:
+) -> AsyncGenerator[Change | tuple[Outcome, ...], None]:
     """Changes of these services as they come, then all outcomes; what is not reached in `timeout` seconds is not ok."""
     begun = clock.now()
+    deadline = None if timeout is None else tasks.time() + timeout
     open_names = dict.fromkeys(names)
     outcomes: dict[str, Outcome] = {}
     listener = supervisor.bus.listen()
@@ -73,13 +75,13 @@ async def wait(
                 outcomes[name] = outcome(name, life, reached, clock.now() - begun)
 
     try:
-        async with asyncio.timeout(timeout):
-            look()
-            while open_names:
+        look()
+        while open_names:
+            async with tasks.timeout_at(deadline):
                 change = await listener.get()
-                if isinstance(change, Change) and change.service in open_names:
-                    yield change
-                look()
+            if isinstance(change, Change) and change.service in open_names:
+                yield change
+            look()
     except TimeoutError:
         for name in open_names:
             life = supervisor.lives.get(name, Life(reason="no longer declared"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 
+from pserv.keeper.loop import READ, WRITE
 from pserv.keeper.protocol import Channel, Message
 from pserv.model.errors import PservError
+from pserv.system.futures import Cancelled, Future
+from pserv.system.tasks import Tasks
 
 Descriptors = tuple[int, ...]
 
@@ -18,22 +20,22 @@ class Keeper:
     def __init__(
         self,
         channel: Channel,
-        loop: asyncio.AbstractEventLoop,
+        tasks: Tasks,
         on_message: Callable[[Message, Descriptors], None],
         on_lost: Callable[[], None],
     ) -> None:
         self._channel = channel
-        self._loop = loop
+        self._tasks = tasks
         self._on_message = on_message
         self._on_lost = on_lost
         self._seq = 0
-        self._waiting: dict[int, asyncio.Future[tuple[Message, Descriptors]]] = {}
-        self._writing = False
+        self._waiting: dict[int, Future[tuple[Message, Descriptors]]] = {}
+        self._events = 0
         self._lost = False
 
     def open(self) -> None:
         """Begin to listen."""
-        self._loop.add_reader(self._channel.fileno(), self._readable)
+        self._watch()
         self._readable()
 
     def do(
@@ -63,17 +65,21 @@ class Keeper:
         except OSError:
             self._gone()
             return
-        self._watch_writable()
+        self._watch()
 
     async def request(self, message: Message, fds: Descriptors = ()) -> tuple[Message, Descriptors]:
         """Send a message and wait for its reply; raises PservError with the keeper's words when it refuses."""
         self._seq += 1
         seq = self._seq
-        future: asyncio.Future[tuple[Message, Descriptors]] = self._loop.create_future()
+        future: Future[tuple[Message, Descriptors]] = Future()
         self._waiting[seq] = future
         try:
             self.send({**message, "seq": seq}, fds)
             reply, received = await future
+        except Cancelled:
+            if future.done():  # the reply came as its receiver went
+                _discard(future)
+            raise
         finally:
             del self._waiting[seq]
         if "error" in reply:
@@ -100,28 +106,40 @@ class Keeper:
         for fd in fds:
             os.close(fd)
 
-    def _watch_writable(self) -> None:
-        if self._channel.waiting and not self._writing:
-            self._writing = True
-            self._loop.add_writer(self._channel.fileno(), self._writable)
+    def _watch(self) -> None:
+        """Writing is watched only while something is queued."""
+        events = READ | WRITE if self._channel.waiting else READ
+        if events != self._events and not self._lost:
+            self._events = events
+            self._tasks.watch(self._channel.fileno(), events, self._came)
 
-    def _writable(self) -> None:
-        try:
-            self._channel.flush()
-        except OSError:
-            self._gone()
-            return
-        if not self._channel.waiting:
-            self._writing = False
-            self._loop.remove_writer(self._channel.fileno())
+    def _came(self, events: int) -> None:
+        if events & WRITE:
+            try:
+                self._channel.flush()
+            except OSError:
+                self._gone()
+                return
+            self._watch()
+        if events & ~WRITE:
+            self._readable()
 
     def _gone(self) -> None:
         if self._lost:
             return
         self._lost = True
-        self._loop.remove_reader(self._channel.fileno())
-        self._loop.remove_writer(self._channel.fileno())
+        self._tasks.unwatch(self._channel.fileno())
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(PservError("the keeper is gone"))
         self._on_lost()
+
+
+def _discard(answer: Future[tuple[Message, Descriptors]]) -> None:
+    """Close the descriptors of a reply that nobody takes."""
+    try:
+        _, fds = answer.result()
+    except PservError:
+        return
+    for fd in fds:
+        os.close(fd)
