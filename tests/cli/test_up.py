@@ -184,8 +184,8 @@ def test_the_tour_holds_its_promises_and_leaves_nothing(short_folder: Path) -> N
 def test_a_tour_that_is_broken_off_leaves_nothing(short_folder: Path, number: signal.Signals) -> None:
     with tour(short_folder) as process:
         read_until(process, "$ pserv status")
-        (lock,) = short_folder.glob("*/run/lock")
-        keeper = os.pidfd_open(int(lock.read_text()))
+        (lock,) = short_folder.glob("**/lock")
+        keeper = os.pidfd_open(int(lock.read_text().split()[0]))
         process.send_signal(number)
         process.communicate(timeout=50)
     assert process.returncode == 130

@@ -91,7 +91,7 @@ def test_a_name_of_no_service_is_refused_with_4(ours: Daemon, line: str, message
 
 def test_up_of_an_unknown_service_changes_nothing(ours: Daemon) -> None:
     refused = ours.pserv("up", "-d", "wbe", check=4)
-    assert refused.stderr == "cannot start wbe: no such service\nhint: did you mean web?\n"
+    assert refused.stderr == "cannot find wbe: no such service\nhint: did you mean web?\n"
     assert refused.stdout == ""
 
 

@@ -14,7 +14,6 @@ import time
 from pserv.api.client import Client
 from pserv.cli import terminal
 from pserv.cli.demo_files import CONFIG, WORKER, edited
-from pserv.config import places
 from pserv.model.errors import PservError
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
@@ -70,7 +69,7 @@ class Tour:
         self._port = _free_port()
         path = os.path.join(folder, "run", "pserv.sock")
         self._environ = {k: v for k, v in os.environ.items() if not k.startswith("PSERV_")}
-        self._environ |= {"PSERV_SOCKET": path, "XDG_STATE_HOME": os.path.join(folder, "state")}
+        self._environ |= {"PSERV_SOCKET": path, "PSERV_STATE": os.path.join(folder, "state")}
         self._client = Client(path)
         self._pids: set[int] = set()
 
@@ -141,9 +140,7 @@ class Tour:
             self._run("down", quiet_errors=True)
             if _alive(keeper):
                 os.kill(keeper, signal.SIGKILL)
-        state = os.path.join(places.state_folder(self._environ, os.geteuid()), places.identity(self._file))
-        for folder in (self._folder, state):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     # -- what they are made of ----------------------------------------------------------------------------------
 

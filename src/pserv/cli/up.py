@@ -6,7 +6,7 @@ import os
 import signal
 
 from pserv.api.client import Client
-from pserv.cli import act, files, launching, stream, target, terminal
+from pserv.cli import act, launching, stream, target, terminal
 from pserv.cli.following import Follower, until_ended
 from pserv.cli.look import is_pattern
 from pserv.cli.parse import near
@@ -19,33 +19,19 @@ if TYPE_CHECKING:
 
     from pserv.cli.launching import Started
     from pserv.cli.parse import Arguments
-    from pserv.model.spec import Document
 
 
 def up(arguments: Arguments) -> int:
-    """Every mistake of the files is told before anything is touched."""
-    paths = target.files(arguments)
-    document = files.accepted(paths)
-    _check(arguments, document)
-    socket = target.socket(arguments)
-    running = _running(socket, paths)
-    if running:
-        return _join(arguments, socket, document)
-    if arguments.flag("detach"):
-        return _detached(arguments, paths, document)
-    return Foreground(arguments, document).run(paths)
-
-
-def _check(arguments: Arguments, document: Document) -> None:
-    for name in arguments.words:
-        if name not in document.services and not is_pattern(name):
-            raise NoSuchService(f"cannot start {name}: no such service", near(name, list(document.services)))
-    named = arguments.text("exit-code-from")
-    if named and arguments.flag("detach"):
+    """Every mistake of the files is told before anything is touched: by the daemon, as only it reads them."""
+    if arguments.text("exit-code-from") and arguments.flag("detach"):
         raise UsageError("cannot use --exit-code-from with -d: nobody would wait for the code", "pserv up without -d")
-    if named and named not in document.services:
-        known = ", ".join(sorted(document.services)[:8])
-        raise NoSuchService(f"cannot take the exit code of {named!r}: there is no such service", f"there are: {known}")
+    paths = target.files(arguments)
+    socket = target.socket(arguments)
+    if _running(socket, paths):
+        return _join(arguments, socket)
+    if arguments.flag("detach"):
+        return _detached(arguments, paths)
+    return Foreground(arguments).run(paths)
 
 
 def _running(socket: str, paths: list[str]) -> bool:
@@ -62,24 +48,19 @@ def _running(socket: str, paths: list[str]) -> bool:
     return True
 
 
-def _join(arguments: Arguments, socket: str, document: Document) -> int:
+def _join(arguments: Arguments, socket: str) -> int:
     """A daemon runs already: what the file says now is applied; Ctrl-C then only detaches."""
     client = Client(socket)
     timeout = arguments.seconds("timeout")
     as_json = arguments.flag("json")
-    request = {"start": not arguments.words, "timeout": timeout}
+    request = {"start": True, "names": arguments.words, "timeout": timeout}
     told = stream.act(lambda: client.stream_raw("reload", request), "reload")
     if not as_json:
         act.tell_plan(terminal.out(), told.plan)
-    if arguments.words:
-        order = {"names": arguments.words, "timeout": timeout}
-        started = stream.act(lambda: client.stream_raw("start", order), "start")
-        started.plan = told.plan
-        told = started
     code = stream.finish(told, as_json)
     if arguments.flag("detach"):
         return code
-    follower = Follower(socket, document.services, as_json=as_json)
+    follower = Follower(socket, _declared(socket), as_json=as_json)
     try:
         terminal.tell("following; Ctrl-C leaves the daemon running")
         follower.start()
@@ -91,17 +72,21 @@ def _join(arguments: Arguments, socket: str, document: Document) -> int:
     return code
 
 
-def _detached(arguments: Arguments, paths: list[str], document: Document) -> int:
+def _declared(socket: str) -> dict[str, dict[str, Any]]:
+    """The services of the daemon, by name, with what is declared of each."""
+    services: dict[str, dict[str, Any]] = Client(socket).call_raw("config", {})["services"]
+    return services
+
+
+def _detached(arguments: Arguments, paths: list[str]) -> int:
     options = _daemon_options(arguments)
     for name in arguments.words:
         options += ["--start", name]
     started = launching.start(paths, options=options, socket=arguments.text("socket") or "", attached=False)
-    started.leave()
-    names = arguments.words or [name for name, service in document.services.items() if service.autostart]
-    if not names:
+    if not started.starting:
         terminal.tell("the daemon runs; no service is declared to start with it", "pserv start NAME")
         return 0
-    request = {"names": names, "for": "settled", "timeout": arguments.seconds("timeout")}
+    request = {"names": started.starting, "for": "settled", "timeout": arguments.seconds("timeout")}
     told = stream.act(lambda: Client(started.socket).stream_raw("wait", request), "start")
     return stream.finish(told, arguments.flag("json"))
 
@@ -118,9 +103,8 @@ class Ordered(BaseException):
 class Foreground:
     """A daemon of our own, which ends with us."""
 
-    def __init__(self, arguments: Arguments, document: Document) -> None:
+    def __init__(self, arguments: Arguments) -> None:
         self._arguments = arguments
-        self._document = document
         self._code: int | None = None
 
     def run(self, paths: list[str]) -> int:
@@ -128,14 +112,20 @@ class Foreground:
         options = [*_daemon_options(self._arguments), "--no-start"]
         socket = self._arguments.text("socket") or ""
         started = launching.start(paths, options=options, socket=socket, attached=True)
-        follower = Follower(started.socket, self._document.services, as_json=self._arguments.flag("json"))
+        try:
+            services = _declared(started.socket)
+            self._check(services)
+            follower = Follower(started.socket, services, as_json=self._arguments.flag("json"))
+        except BaseException:
+            started.release()
+            raise
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup, and a shell's background
                 signal.signal(number, _order)
         try:
             follower.start(nothing_runs=True)
-            self._start(started.socket)
-            code = started.process.wait()
+            self._start(started.socket, services)
+            code = started.wait()
         except Ordered:
             code = self._end(started)
         finally:
@@ -143,14 +133,25 @@ class Foreground:
         follower.finish()
         return self._code if self._code is not None else code if code >= 0 else 128 - code
 
-    def _start(self, socket: str) -> None:
+    def _check(self, services: dict[str, Any]) -> None:
+        for name in self._arguments.words:
+            if name not in services and not is_pattern(name):
+                raise NoSuchService(f"cannot start {name}: no such service", near(name, list(services)))
+        named = self._arguments.text("exit-code-from")
+        if named and named not in services:
+            known = ", ".join(sorted(services)[:8])
+            raise NoSuchService(
+                f"cannot take the exit code of {named!r}: there is no such service", f"there are: {known}"
+            )
+
+    def _start(self, socket: str, services: dict[str, Any]) -> None:
         """Starts what is wanted, now that the output is followed, and tells how it went."""
         names = self._arguments.words
         watched = self._arguments.text("exit-code-from")
         request = {"names": names, "timeout": self._arguments.seconds("timeout")}
         told = stream.Followed()
         try:
-            if names or any(service.autostart for service in self._document.services.values()):
+            if names or any(service.get("autostart", True) for service in services.values()):
                 stream.follow(Client(socket).stream_raw("start", request), told, None)
         except Unreachable:
             return  # It ended by itself, or its supervisor is being replaced: the start goes on.
@@ -176,10 +177,10 @@ class Foreground:
                 stream.follow(Client(started.socket).stream_raw("down", request), told, None)
                 self._tell_trouble(told.done)
                 started.release()
-                return started.process.wait()
+                return started.wait()
             except PservError:
                 started.release()
-                return started.process.wait()
+                return started.wait()
             except Ordered:
                 if hurry:
                     started.release()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 
@@ -14,12 +14,14 @@ class Boot:
     need; `log` is the file for what the daemon itself prints, or empty. When a shutdown was ordered and
     `shutdown_timeout` and `end_patience` have passed the keeper ends all itself, with TERM and after `end_patience`
     SIGKILL. `ack_timeout`: a report so old replaces the supervisor. `drain_timeout`: an end is told after it, whether
-    the logger has written all or not.
+    the logger has written all or not. `complete` fills in what is not known from the beginning (`name`, `sockets`,
+    `paths`, `document_fd`, `shutdown_timeout`), or raises.
     """
 
     __slots__ = (
-        "ack_timeout", "cookie", "document_fd", "drain_timeout", "end_patience", "extra", "kept", "lease_fd", "lock_fd",
-        "log", "name", "paths", "ready_fd", "run_dir", "shutdown_timeout", "sockets", "state_dir", "version",
+        "ack_timeout", "complete", "cookie", "document_fd", "drain_timeout", "end_patience", "extra", "kept",
+        "lease_fd", "lock_fd", "log", "name", "paths", "ready_fd", "run_dir", "shutdown_timeout", "sockets",
+        "state_dir", "version",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +44,7 @@ class Boot:
         end_patience: float = 2.0,
         kept: Iterable[int] = (),
         log: str = "",
+        complete: Callable[[], None] | None = None,
     ) -> None:
         self.version = version
         self.name = name
@@ -60,4 +63,5 @@ class Boot:
         self.log = log
         self.ack_timeout = ack_timeout
         self.drain_timeout = drain_timeout
+        self.complete = complete
         self.end_patience = end_patience

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 
@@ -54,16 +55,24 @@ class Supervision:
         self.paused = False
         self.served = False
         """The present one has said that it is ready."""
+        self._early: tuple[int, socket.socket] | None = None
         self._started = 0.0
         self._failures: list[float] = []
         self._silent = False
 
+    def begin(self) -> None:
+        """Fork the first one before there is a table: it loads its code while we wait for the configuration."""
+        self._early = self._roles.start("supervisor", "", self.ended)
+
     def start(self) -> None:
-        """Fork or exec one and give it the table. When the system refuses, again after a pause."""
+        """Give the table to one that waits for it, or that is forked or exec'd now. If refused, again after a pause."""
         if self.ending or self.pid:
             return
+        early, self._early = self._early, None
         try:
-            if self.argv is not None:
+            if early is not None:
+                pid, sock = early
+            elif self.argv is not None:
                 pid, sock = self._roles.execute(self.argv, self.ended)
             else:
                 pid, sock = self._roles.start("supervisor", "", self.ended)

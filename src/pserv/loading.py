@@ -1,0 +1,88 @@
+"""The configuration as the short-lived loader reads it: YAML is never imported into the process that stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+from pserv.model.errors import NoSuchService, PservError
+from pserv.system import memory, store
+
+
+def document(files: list[str], state_dir: str, loading: Loading) -> dict[str, Any]:
+    """The accepted document as plain data. Raises InvalidConfig with all mistakes."""
+    answer = loading.answer()
+    if "document" in answer:
+        return dict(answer["document"])
+    on_invalid = answer.get("on_invalid", "refuse")
+    if on_invalid == "skip-service":
+        again = Loading({"files": files, "skip_invalid": True}).answer()
+        if "document" in again:
+            return dict(again["document"])
+    if on_invalid == "last-good":
+        kept = store.read(state_dir, store.ACCEPTED)
+        if kept:
+            document: dict[str, Any] = json.loads(kept)
+            document["notes"] = [
+                f"{files[0]} has mistakes, so the last good configuration runs; `pserv check` shows them"
+            ]
+            return document
+    raise _invalid(answer["mistakes"])
+
+
+def _invalid(rows: list[dict[str, Any]]) -> PservError:
+    from pserv.model.mistakes import InvalidConfig, Mistake  # late: msgspec is for the supervisor's memory
+
+    return InvalidConfig(tuple(Mistake(**row) for row in rows))
+
+
+class Loading:
+    """One run of the loader beside us."""
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        ask = memory.holding(json.dumps(request).encode())
+        os.lseek(ask, 0, os.SEEK_SET)
+        self._answer, write_end = os.pipe()
+        argv = [sys.executable, "-P", "-m", "pserv.config.loader"]
+        actions = [(os.POSIX_SPAWN_DUP2, ask, 0), (os.POSIX_SPAWN_DUP2, write_end, 1)]
+        self._pid = os.posix_spawn(sys.executable, argv, os.environ, file_actions=actions)
+        os.close(write_end)
+        os.close(ask)
+
+    def answer(self) -> dict[str, Any]:
+        """What it said: `{"document"}` or `{"mistakes"}`. Raises PservError when it said nothing."""
+        chunks = []
+        while chunk := os.read(self._answer, 1 << 20):
+            chunks.append(chunk)
+        status = self._end()
+        try:
+            answer: dict[str, Any] = json.loads(b"".join(chunks))
+        except ValueError:
+            raise PservError(f"cannot load the configuration: the loader ended with status {status}") from None
+        return answer
+
+    def abandon(self) -> None:
+        """Its answer is not wanted any more."""
+        if self._pid:
+            os.kill(self._pid, signal.SIGKILL)
+            self._end()
+
+    def _end(self) -> int:
+        os.close(self._answer)
+        _, status = os.waitpid(self._pid, 0)
+        self._pid = 0
+        return status
+
+
+def check_names(names: list[str], services: dict[str, Any]) -> None:
+    """Raises NoSuchService for a name that is neither a service nor stands for several (a tag, a glob)."""
+    for name in names:
+        if name in services or name.startswith("@") or any(mark in name for mark in "*?["):
+            continue
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, services, 1, 0.5)
+        raise NoSuchService(f"cannot start {name}: no such service", f"did you mean {near[0]}?" if near else "")
