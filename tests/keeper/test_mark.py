@@ -18,7 +18,7 @@ COOKIE = "0123456789ab"
 BECOMING = """
 import os, sys
 from pserv.keeper import mark
-mark.put(sys.argv[1])
+mark.put(mark.limit(sys.argv[1]))
 if len(sys.argv) > 2:
     os.setuid(int(sys.argv[2]))
 os.execve("/bin/sh", ["sh", "-c", "echo; read line"], {})

@@ -18,14 +18,19 @@ _COOKIE_BITS, _RUN_BITS = 30, 32
 _LINE = b"Max realtime timeout"
 
 
-def put(sign: str) -> None:
-    """Mark the calling process and its descendants as `cookie/key/run` says, unless the limit serves as one here."""
+def limit(sign: str) -> tuple[int, int] | None:
+    """The limit (soft, hard) that says `cookie/key/run`; None where the limit does not serve as a mark."""
     if _LIMIT is None:
-        return
+        return None
     cookie, run = sign.partition("/")[0], int(sign.rpartition("/")[2])
+    return _marked(cookie) | run & (1 << _RUN_BITS) - 1, resource.getrlimit(_LIMIT)[1]
+
+
+def put(mark: tuple[int, int]) -> None:
+    """Let the calling process and its descendants bear it, unless the system has it otherwise."""
+    assert _LIMIT is not None
     try:
-        _, hard = resource.getrlimit(_LIMIT)
-        resource.setrlimit(_LIMIT, (_marked(cookie) | run & (1 << _RUN_BITS) - 1, hard))
+        resource.setrlimit(_LIMIT, mark)
     except (OSError, ValueError):
         return
 

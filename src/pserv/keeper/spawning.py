@@ -51,6 +51,7 @@ class Spawning:
         self.cgroups: Cgroups | None = None
         self._forking = Forking()
         self._changed: list[int] = []
+        self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
     def spawn(self, record: Record, number: int, launch: Message, fds: list[int]) -> None:
         """Fork; `spawned` or `spawn-failed` is reported sooner or later. Closes the descriptors."""
@@ -83,20 +84,22 @@ class Spawning:
         folder = self.cgroups.make(number) if self.cgroups is not None else None
         cookie = f"{self._cookie}/{record.key}/{number}"
         self._changed = self._changed or child.changed_signals()
+        ready = child.Ready(launch, stdio, self._original, self._changed, folder, cookie)
         # Until the child has its own, a signal to it would be noted in the wake-up pipe that both share.
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        child.set_mask(signal.SIG_SETMASK, child.ALL_SIGNALS)
         try:
             pid, inside = self._forking.fork(folder)
             if pid == 0:
-                joins = None if inside else folder
-                child.become(launch, stdio, self._original, self._changed, joins, cookie, told)
+                if inside:
+                    ready.folder = None
+                child.become(ready, told)
         except OSError as error:
             os.close(report)
             if self.cgroups is not None and folder is not None:
                 os.rmdir(folder)
             raise SpawnError("fork", error) from None
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+            child.set_mask(signal.SIG_SETMASK, ())
         run = Run(record.key, number, pid, folder, report, opened, time.monotonic())
         record.run = run
         self._records.leaders[pid] = run
@@ -130,10 +133,10 @@ class Spawning:
     ) -> child.Stdio:
         passed = list(fds)
         counts = runs.passed(launch)
-        stdin = passed.pop(0) if counts[0] else None
+        stdin = passed.pop(0) if counts[0] else self._null
         if launch.get("tty"):
             return self._terminal(key, number, launch, opened, ends)
-        outputs: list[int | None] = []
+        outputs: list[int] = []
         owned: list[int] = []
         for fd, name, count in ((1, "stdout", counts[1]), (2, "stderr", counts[2])):
             target = launch.get(name) or {"kind": "null"}
@@ -141,11 +144,11 @@ class Spawning:
             if count:
                 outputs.append(passed.pop(0))
             elif kind == "stdout":
-                outputs.append(outputs[0] if outputs[0] != 1 else 1)
+                outputs.append(outputs[0])
             elif kind == "inherit":
                 outputs.append(fd)
             elif kind == "null":
-                outputs.append(None)
+                outputs.append(self._null)
             else:
                 end = self._pipe(key, number, name, target, opened)
                 ends.append(end)
