@@ -14,6 +14,8 @@ from importlib.machinery import EXTENSION_SUFFIXES, ExtensionFileLoader, ModuleS
 from importlib.util import cache_from_source
 from types import CodeType, ModuleType
 
+from pserv.keeper import memory
+
 _PYC_HEADER = 16
 """Bytes before the code in a .pyc file: magic, flags, and mtime and size of the source (PEP 552)."""
 
@@ -28,7 +30,7 @@ class Bundle:
         """Collect every module of these packages. Raises ImportError for a package that is not installed."""
         self._code: dict[str, tuple[int, int, str, bool]] = {}
         self._extensions: dict[str, tuple[int, str]] = {}
-        self._fd = _memory()
+        self._fd = memory.holding(name="pserv-code")
         self._size = 0
         for package in packages:
             parent, _, _ = package.rpartition(".")
@@ -98,13 +100,3 @@ def _compiled(path: str) -> bytes:
         pass  # no cache, or none that we may read
     with open(path, "rb") as file:
         return marshal.dumps(compile(file.read(), path, "exec", dont_inherit=True))
-
-
-def _memory() -> int:
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("pserv-code", os.MFD_CLOEXEC)
-    import tempfile
-
-    fd, path = tempfile.mkstemp()
-    os.unlink(path)
-    return fd

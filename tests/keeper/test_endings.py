@@ -17,7 +17,7 @@ Start = Callable[..., Daemon]
 both = pytest.mark.parametrize("cgroups", [True, False], ids=["cgroup", "signs"])
 
 ESCAPEE = """
-import os, resource, sys, time
+import os, resource, signal, sys
 ready, env, closed = sys.argv[1:4]
 if os.fork() == 0:
     os.setsid()
@@ -32,7 +32,7 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 while True:
-    time.sleep(100)
+    signal.pause()
 """
 """Forks twice and takes a session of its own; when told with an empty environment, no pipe of ours, no marked limit."""
 
@@ -69,6 +69,13 @@ def test_use_of_resources_is_told(daemon: Start, cgroups: bool) -> None:
     report = supervisor.report("exited", 1)
     assert report["max_rss"] > 50_000_000
     assert report["utime"] > 0.01
+
+
+def test_memory_of_the_fork_before_exec_is_not_told_as_the_services(daemon: Start) -> None:
+    """Linux keeps the high-water mark across execve; that of our fork says nothing of /bin/true."""
+    supervisor = daemon().supervisor()
+    supervisor.up("web", 1, "/bin/true", "x")
+    assert supervisor.report("exited", 1)["max_rss"] == 0
 
 
 def test_a_core_dump_is_told(daemon: Start, tmp_path: Path) -> None:

@@ -103,6 +103,7 @@ def test_the_keeper_exchanges_its_own_program(daemon: Start, tmp_path: Path, cgr
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     file = {"kind": "file", "path": str(log)}
+    assert old.table["version"] == "0"
     web = old.up("web", 1, f"echo before; read line < {fifo}; echo after; exit 8", stdout=file)
     old.do("web", note="kept")
     old.up("left", 2, "setsid sleep 1000 & exit 0")
@@ -114,6 +115,7 @@ def test_the_keeper_exchanges_its_own_program(daemon: Start, tmp_path: Path, cgr
     old.op("yield")
     old.send({"op": "yielded"})
     new = rig.supervisor()
+    assert new.table["version"] == "test"
     assert b"daemon_main\0keeper" in Path(f"/proc/{before}/cmdline").read_bytes()
     assert ended(old.pid)
     assert {row["key"]: row["note"] for row in new.table["records"]}["web"] == "kept"

@@ -235,6 +235,14 @@ def python(code: str) -> Sequence[str]:
     return [sys.executable, "-I", "-S", "-c", code]
 
 
+def ticking(interval: float) -> Sequence[str]:
+    """argv of a service that prints `tick` and a number, one more each time, at this interval in seconds."""
+    timer = f"alarm = [signal.SIGALRM]; signal.setitimer(signal.ITIMER_REAL, {interval}, {interval})"
+    each = "(print('tick', number, flush=True), signal.sigwait(alarm))"
+    blocked = "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])"
+    return python(f"import signal; {blocked}; {timer}; [{each} for number in range(10**9)]")
+
+
 def children(pid: int) -> list[int]:
     """Pids of the children of a process."""
     found = []

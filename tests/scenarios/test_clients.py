@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pserv.api.replies import request_bytes
-from tests.scenarios.daemon import PATIENCE, Daemon, kill, python
+from tests.scenarios.daemon import PATIENCE, Daemon, kill, ticking
 
 CLIENTS = 50
 
@@ -29,8 +29,7 @@ while data := stream.recv(65536):
 
 
 def test_fifty_clients_of_which_half_are_killed_in_mid_stream(tmp_path: Path) -> None:
-    ticking = "while :; do echo tick; sleep 0.05; done"
-    services = f"services: {{ticker: {{shell: '{ticking}'}}, other: {{command: sleep 10000}}}}\n"
+    services = f"services:\n  ticker: {{command: {ticking(0.05)!r}}}\n  other: {{command: sleep 10000}}\n"
     with Daemon(tmp_path, services) as daemon:
         daemon.up()
         before = daemon.status()
@@ -100,8 +99,7 @@ def descriptors(pid: int) -> int:
 
 @pytest.mark.parametrize("follow", [("logs", "-f", "ticker"), ("up",)], ids=["logs", "up"])
 def test_a_follower_outlives_the_supervisor_and_misses_no_line(tmp_path: Path, follow: tuple[str, ...]) -> None:
-    ticking = "import time; [(print('tick', n, flush=True), time.sleep(0.01)) for n in range(10**9)]"
-    services = f"services:\n  ticker: {{command: {python(ticking)!r}}}\n  other: {{command: sleep 10000}}\n"
+    services = f"services:\n  ticker: {{command: {ticking(0.01)!r}}}\n  other: {{command: sleep 10000}}\n"
     with Daemon(tmp_path, services) as daemon:
         daemon.up()
         with daemon.start(*follow) as follower:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pserv.system.changes import Changes
-from tests.scenarios.daemon import Daemon, python
+from tests.scenarios.daemon import Daemon, ticking
 from tests.scenarios.driven import LINE, Driven, check_lines
 from tests.scenarios.ordinary import NOBODY, becoming
 
@@ -90,13 +90,12 @@ def test_a_fifo_that_nobody_reads_parks_its_service_alone(tmp_path: Path, deaf: 
 
 def test_the_folder_of_a_log_is_made_and_a_deleted_log_comes_back(tmp_path: Path) -> None:
     log = tmp_path / "new" / "folder" / "service.log"
-    ticking = "import time; [(print(n, flush=True), time.sleep(0.02)) for n in range(10**9)]"
-    with Daemon(tmp_path, f"services:\n  ticker: {{command: {python(ticking)!r}, stdout: {log}}}\n") as daemon:
+    with Daemon(tmp_path, f"services:\n  ticker: {{command: {ticking(0.02)!r}, stdout: {log}}}\n") as daemon:
         daemon.up()
         follower = daemon.start("logs", "-f", "ticker")
         with follower:
             assert follower.stdout is not None
-            last = int(follower.stdout.readline())
+            last = number_of(follower.stdout.readline())
             appears = Changes()
             appears.watch_folder(str(log.parent))
             log.unlink()
@@ -105,12 +104,19 @@ def test_the_folder_of_a_log_is_made_and_a_deleted_log_comes_back(tmp_path: Path
                 appears.wait(ours.fileno(), True)
             appears.close()
             for _ in range(100):  # most of them were printed after the new file came
-                number = int(follower.stdout.readline())
+                number = number_of(follower.stdout.readline())
                 assert number > last
                 last = number
             follower.terminate()
-        assert log.read_text().splitlines()[-1] >= str(last)
+        assert number_of(log.read_text().splitlines()[-1]) >= last
         assert daemon.status()["ticker"].restarts == 0
+
+
+def number_of(line: str) -> int:
+    """The number in a line of the ticker."""
+    word, number = line.split()
+    assert word == "tick"
+    return int(number)
 
 
 @pytest.mark.parametrize("spoilt", ["folder", "permission"])

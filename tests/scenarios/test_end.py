@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -122,15 +123,25 @@ def test_term_to_all_of_the_daemon_at_once_stops_in_order_once(tmp_path: Path) -
         assert not naming(str(tmp_path / "service.sh"))
 
 
-def test_a_reload_signal_does_not_cancel_the_end(tmp_path: Path) -> None:
-    """supervisor 3.3.5: HUP cancels a shutdown that runs."""
-    with stubborn(tmp_path) as daemon:
+@contextmanager
+def ending(folder: Path) -> Iterator[tuple[Daemon, int, int]]:
+    """A daemon that was ordered to end and waits for its stubborn service; pid and pidfd of its keeper."""
+    with stubborn(folder) as daemon:
         daemon.up()
-        (tmp_path / "up").read_text()
+        (folder / "up").read_text()
         keeper = daemon.daemon().keeper_pid
         watch = os.pidfd_open(keeper)
-        os.kill(keeper, signal.SIGTERM)
-        daemon.until_state("deaf", "stopping")
+        try:
+            os.kill(keeper, signal.SIGTERM)
+            daemon.until_state("deaf", "stopping")
+            yield daemon, keeper, watch
+        finally:
+            os.close(watch)
+
+
+def test_a_reload_signal_does_not_cancel_the_end(tmp_path: Path) -> None:
+    """supervisor 3.3.5: HUP cancels a shutdown that runs."""
+    with ending(tmp_path) as (daemon, keeper, watch):
         for number in (signal.SIGHUP, signal.SIGCHLD, signal.SIGHUP):
             os.kill(keeper, number)
         refused = daemon.pserv("start", "deaf")
@@ -139,36 +150,21 @@ def test_a_reload_signal_does_not_cancel_the_end(tmp_path: Path) -> None:
         assert daemon.status()["deaf"].state.value == "stopping"
         kill(daemon.pid("deaf"))
         ended(watch)
-        os.close(watch)
 
 
 def test_the_supervisors_death_does_not_cancel_the_end(tmp_path: Path) -> None:
-    with stubborn(tmp_path) as daemon:
-        daemon.up()
-        (tmp_path / "up").read_text()
-        keeper = daemon.daemon().keeper_pid
-        watch = os.pidfd_open(keeper)
-        os.kill(keeper, signal.SIGTERM)
-        daemon.until_state("deaf", "stopping")
+    with ending(tmp_path) as (daemon, _, watch):
         daemon.kill_supervisor()
         assert daemon.daemon().ending
         kill(daemon.pid("deaf"))
         ended(watch)
-        os.close(watch)
 
 
 def test_a_second_order_waits_for_nothing(tmp_path: Path) -> None:
-    with stubborn(tmp_path) as daemon:
-        daemon.up()
-        (tmp_path / "up").read_text()
-        keeper = daemon.daemon().keeper_pid
-        watch = os.pidfd_open(keeper)
-        os.kill(keeper, signal.SIGTERM)
-        daemon.until_state("deaf", "stopping")
+    with ending(tmp_path) as (_, keeper, watch):
         assert not select.select([watch], [], [], 0.6)[0]  # signals within half a second are one order
         os.kill(keeper, signal.SIGTERM)
         ended(watch)
-        os.close(watch)
         assert not naming(str(tmp_path / "deaf.sh"))
 
 

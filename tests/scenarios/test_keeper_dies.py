@@ -6,7 +6,8 @@ import os
 import signal
 from pathlib import Path
 
-from tests.scenarios.daemon import Daemon, alive, ended, kill, naming
+from pserv.keeper import cgroup
+from tests.scenarios.daemon import Daemon, alive, ended, environ, kill, naming
 
 SERVICE = """
 exec 9>"$1.lock"
@@ -37,9 +38,17 @@ def up(daemon: Daemon) -> list[int]:
     return naming(str(daemon.folder / "service.sh"))
 
 
+def cgroup_of(pid: int) -> str | None:
+    """The folder of the daemon that this process is a service of, where it could make one."""
+    (sign,) = [word for word in environ(pid) if word.startswith(b"PSERV_RUN_ID=")]
+    folder = cgroup.find(sign.partition(b"=")[2].partition(b"/")[0].decode())
+    return folder if folder is not None and os.path.exists(folder) else None
+
+
 def test_the_keepers_death_leaves_nothing_running(tmp_path: Path) -> None:
     with daemon_in(tmp_path) as daemon:
-        up(daemon)
+        services = up(daemon)
+        folder = cgroup_of(services[0])
         status = daemon.daemon()
         supervisor = os.pidfd_open(status.supervisor_pid)
         kill(status.keeper_pid)
@@ -47,6 +56,7 @@ def test_the_keepers_death_leaves_nothing_running(tmp_path: Path) -> None:
         os.close(supervisor)
         assert not naming(str(tmp_path / "service.sh"))
         assert not daemon.marked()
+        assert folder is None or not os.path.exists(folder)
         told = daemon.pserv("status")
         assert told.returncode == 5
         assert "pserv up" in told.stderr

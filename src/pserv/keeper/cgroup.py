@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from pserv.keeper import kernel
+
 
 class Cgroups:
     """Folders `pserv-<cookie>/<run>` below the keeper's own cgroup."""
@@ -75,30 +77,20 @@ def open_root(path: str) -> Cgroups | None:
 
 def join(path: str) -> None:
     """The calling process goes there. Raises OSError."""
-    fd = os.open(f"{path}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, b"0")
-    finally:
-        os.close(fd)
+    kernel.write(f"{path}/cgroup.procs", b"0")
 
 
 def populated(path: str) -> bool:
     """Whether a living process is in it or below; zombies do not count. False when it is gone."""
-    return b"populated 1" in _read(f"{path}/cgroup.events")
+    return b"populated 1" in kernel.read(f"{path}/cgroup.events")
 
 
 def kill(path: str) -> bool:
     """SIGKILL to all in it and below, forks in progress included; whether the kernel could (5.14)."""
     try:
-        fd = os.open(f"{path}/cgroup.kill", os.O_WRONLY | os.O_CLOEXEC)
+        kernel.write(f"{path}/cgroup.kill", b"1")
     except OSError:
         return False
-    try:
-        os.write(fd, b"1")
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
     return True
 
 
@@ -106,14 +98,15 @@ def members(path: str) -> list[int]:
     """The pids in it and below; a service may have made folders of its own."""
     found: list[int] = []
     for folder in _folders(path):
-        found += [int(pid) for pid in _read(f"{folder}/cgroup.procs").split()]
+        found += [int(pid) for pid in kernel.read(f"{folder}/cgroup.procs").split()]
     return found
 
 
 def killed_for_memory(path: str) -> bool:
     """Whether the kernel killed something in it for want of memory; False where the controller is not active."""
     return any(
-        line.startswith(b"oom_kill ") and line != b"oom_kill 0" for line in _read(f"{path}/memory.events").split(b"\n")
+        line.startswith(b"oom_kill ") and line != b"oom_kill 0"
+        for line in kernel.read(f"{path}/memory.events").split(b"\n")
     )
 
 
@@ -136,20 +129,3 @@ def _folders(path: str) -> list[str]:
         except OSError:
             continue
     return found
-
-
-def _read(path: str) -> bytes:
-    """The content of a small file, empty when it is gone."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        content = b""
-        while data := os.read(fd, 65536):
-            content += data
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
-    return content

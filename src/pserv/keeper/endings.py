@@ -1,4 +1,4 @@
-"""How runs end: signals, SIGKILL to the fix point, and telling when nothing is left. Decides nothing.
+"""How runs end: SIGKILL to the fix point, and telling when nothing is left. Decides nothing.
 
 A main process stays unreaped (WNOWAIT) while something of its run is left, so neither its pid nor its group's id can
 be given to another process that a signal would then hit.
@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 
-from pserv.keeper import cgroup, runs, strays
+from pserv.keeper import cgroup, runs, usage
 from pserv.keeper.loop import PRIORITY, Loop
 from pserv.keeper.membership import Membership
 from pserv.keeper.reaping import Reaping
 from pserv.keeper.reports import Reports
 from pserv.keeper.roles import Roles
 from pserv.keeper.runs import End, Records, Run
+from pserv.keeper.signals import Signals
 from pserv.keeper.spawning import Spawning
 from pserv.keeper.strays import Process
 from pserv.keeper.streams import Streams
@@ -28,7 +28,6 @@ SURVIVOR_PATIENCE = 1.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.2
 _LEAST_GAP = 0.02
 """Seconds between two looks at /proc that only follow from SIGCHLD."""
-_TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Endings:
@@ -42,7 +41,8 @@ class Endings:
         streams: Streams,
         spawning: Spawning,
         roles: Roles,
-        cookie: str,
+        membership: Membership,
+        signals: Signals,
         drain_timeout: float,
     ) -> None:
         self._loop = loop
@@ -51,8 +51,9 @@ class Endings:
         self._streams = streams
         self._spawning = spawning
         self._drain_timeout = drain_timeout
-        self.membership = Membership(records, roles, cookie)
-        self._reaping = Reaping(records, roles, self.membership, self._leader_ended)
+        self._membership = membership
+        self._signals = signals
+        self._reaping = Reaping(records, roles, membership, self._leader_ended)
         self._ended: list[Run] = []
         """Those of this turn that wait for its look at /proc."""
         self._waiting: dict[int, Run] = {}
@@ -70,7 +71,7 @@ class Endings:
                 run.killing = False
                 self.kill(run)
             if run.end is not None:
-                self._settle(run, self.membership.of([run])[run.number])
+                self._settle(run, self._membership.of([run])[run.number])
         self._reaping.reap()
 
     # What happens in a turn.
@@ -79,21 +80,21 @@ class Endings:
         """SIGCHLD: reap, and look again at the runs whose members come to us when they end."""
         self._reaping.reap()
         if self._reaping.hidden or self._named or any(run.events < 0 for run in self._waiting.values()):
-            gap = max(_LEAST_GAP, self.membership.took)
-            self._look_at(max(time.monotonic(), self.membership.looked + gap))
+            gap = max(_LEAST_GAP, self._membership.took)
+            self._look_at(max(time.monotonic(), self._membership.looked + gap))
 
     def turn_ended(self) -> None:
         """One look at /proc for all that ended in this turn."""
         while self._ended:
             ended, self._ended = self._ended, []
-            found = self.membership.of(ended)
+            found = self._membership.of(ended)
             for run in ended:
                 self._settle(run, found[run.number])
             if self._reaping.hidden:
                 self._reaping.reap()
-        if self.membership.looked_now:
+        if self._membership.looked_now:
             self._tell_unowned()
-            self.membership.renew()
+            self._membership.renew()
 
     def _leader_ended(self, run: Run, info: os.waitid_result) -> None:
         self._spawning.hear(run)
@@ -103,7 +104,7 @@ class Endings:
         run.state = runs.EXITED
         if run.folder is None:
             self._ended.append(run)
-            self.membership.renew()  # it may have forked after the last look
+            self._membership.renew()  # it may have forked after the last look
             return
         if signum == signal.SIGKILL and not run.killing:
             run.end.oom = cgroup.killed_for_memory(run.folder)
@@ -111,7 +112,7 @@ class Endings:
 
     def _settle(self, run: Run, left: list[Process]) -> None:
         """The main process ended: see whether that was all, and begin to tell it."""
-        if self.membership.empty(run, left):
+        if self._membership.empty(run, left):
             self._gone(run)
         else:
             run.strays.update(process.pid for process in left)
@@ -127,7 +128,7 @@ class Endings:
         run.drained = True
         end = run.end or End(None, None, False, time.monotonic())
         if not run.reaped:
-            _usage_of_zombie(run.pid, end)
+            usage.before_reaping(run.pid, end)
         self._reports.add(
             "exited", run.key, run.number, pid=run.pid, **end.facts(), gone=run.gone, lines=lines, printed=printed
         )
@@ -170,26 +171,26 @@ class Endings:
         polled = [run for run in self._waiting.values() if run.events < 0 or run.killing]
         asked = polled + [run for number, run in self._waiting.items() if number in self._due and run not in polled]
         self._due.clear()
-        found = self.membership.of(asked)
+        found = self._membership.of(asked)
         for run in asked:
             left = found[run.number]
             run.strays.update(process.pid for process in left if run.end is not None)
-            if run.end is not None and self.membership.empty(run, left):
+            if run.end is not None and self._membership.empty(run, left):
                 self._gone(run)
             elif run.killing:
-                self._strike(run, left)
+                self._signals.strike(run, left)
         if self._reaping.hidden:
             self._reaping.reap_hidden()
             self._reaping.reap()
         if self._named:
-            self.membership.census()
+            self._membership.census()
         if any(run.number in self._waiting for run in polled):
             self._look_at(time.monotonic() + self._pause)
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 
     def _tell_unowned(self) -> None:
         """Name the adopted that belong to no run, when they are others than before."""
-        named = [f"pid {process.pid} ({process.name})" for process in self.membership.unowned()]
+        named = [f"pid {process.pid} ({process.name})" for process in self._membership.unowned()]
         if named != self._named:
             self._named = named
             self._reports.add("unowned", processes=named)
@@ -208,7 +209,7 @@ class Endings:
         run.gone = True
         self._records.leaders.pop(run.pid, None)  # a main process that survived is reaped as an orphan is
         if run.end is not None:
-            _reap_leader(run, run.end)
+            usage.at_reaping(run, run.end)
         if run.folder is not None:
             cgroup.remove(run.folder)
         if run.failure is not None:
@@ -226,53 +227,22 @@ class Endings:
         if record is not None and record.run is run:
             record.run = None
 
-    # Signals.
-
-    def signal(self, run: Run, signum: int, scope: str) -> None:
-        """To the main process, its group, all but it, or all. Who is gone already needs none."""
-        if run.gone:
-            return
-        if run.folder is None and run.noted is None:
-            self._note(run)
-        if scope == "main" and run.end is None:
-            _send(os.kill, run.pid, signum)
-        if scope in ("group", "all") and not _send(os.killpg, run.pid, signum) and run.end is None:
-            _send(os.kill, run.pid, signum)  # it has not made its session yet
-        if scope in ("rest", "all"):
-            for process in self.membership.of([run])[run.number]:
-                if process.pid != run.pid and (scope == "rest" or process.group != run.pid):
-                    strays.send(process, signum)
+    # Killing.
 
     def kill(self, run: Run) -> None:
         """SIGKILL to all of the run until none is left; survivors are named after a second."""
         if run.gone or run.killing:
             return
-        left = self._note(run) if run.folder is None else []
+        left = self._signals.note(run) if run.folder is None else []
         run.killing = True
         name = ("survivors", run.number)
         self._loop.at(name, time.monotonic() + SURVIVOR_PATIENCE, lambda: self._give_up(run))
         self._wait_for(run)
-        self._strike(run, left)
-
-    def _note(self, run: Run) -> list[Process]:
-        """Before a signal makes orphans of them: who descends from the run now."""
-        found = self.membership.of([run])[run.number]
-        run.noted = (run.noted or set()) | {(process.pid, process.start) for process in found}
-        return found
-
-    def _strike(self, run: Run, left: list[Process]) -> None:
-        if run.end is None:
-            _send(os.kill, run.pid, signal.SIGKILL)  # it may not have come to its group or cgroup yet
-        if run.folder is not None and cgroup.kill(run.folder):
-            return
-        _send(os.killpg, run.pid, signal.SIGKILL)
-        for process in left or self.membership.of([run])[run.number]:
-            if process.group != run.pid:
-                strays.send(process, signal.SIGKILL)
+        self._signals.strike(run, left)
 
     def _give_up(self, run: Run) -> None:
         """A second after SIGKILL: whoever is there sits in the kernel (state D) or is not ours to kill."""
-        left = self.membership.of([run])[run.number]
+        left = self._membership.of([run])[run.number]
         if run.end is not None and not left:
             self._gone(run)
         elif run.told and not run.drained:
@@ -282,31 +252,3 @@ class Endings:
                 run.told = True
                 self._tell(run, [], 0)
             self._gone(run, tuple(str(process) for process in left))
-
-
-def _send(send: Callable[[int, int], None], pid: int, signum: int) -> bool:
-    """To a main process or its group, whose ids are held. False when there is none; EPERM shows in who survives."""
-    try:
-        send(pid, signum)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-def _reap_leader(run: Run, end: End) -> None:
-    try:
-        _, _, usage = os.wait4(run.pid, os.WNOHANG)
-    except ChildProcessError:
-        return
-    run.reaped = True
-    end.utime, end.stime = round(usage.ru_utime, 6), round(usage.ru_stime, 6)
-    end.max_rss = usage.ru_maxrss * (1024 if strays.HAS_PROC else 1)
-
-
-def _usage_of_zombie(pid: int, end: End) -> None:
-    """What /proc still knows of a main process that cannot be reaped yet; its peak memory is not among it."""
-    process = strays.read(pid)
-    if process is not None:
-        end.utime, end.stime = process.ticks[0] / _TICK, process.ticks[1] / _TICK

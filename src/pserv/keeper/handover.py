@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pserv.keeper import runs
+from pserv.keeper import memory, runs
 from pserv.keeper.cgroup import Cgroups
 from pserv.keeper.host import Original
 from pserv.keeper.protocol import Message
@@ -34,17 +34,17 @@ def execute(keeper: Keeper, argv: list[str]) -> Exception:
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         state, fds = describe(keeper)
-        memory = _memory(json.dumps(state).encode())
-        for fd in (*fds, memory):
+        held = memory.holding(json.dumps(state).encode(), "pserv-keeper")
+        for fd in (*fds, held):
             os.set_inheritable(fd, True)
         try:
             sys.stdout.flush()
             sys.stderr.flush()
-            os.execvpe(argv[0], [*argv, str(memory)], keeper.original.environment)
+            os.execvpe(argv[0], [*argv, str(held)], keeper.original.environment)
         finally:
             for fd in fds:
                 os.set_inheritable(fd, False)
-            os.close(memory)
+            os.close(held)
     except Exception as error:  # whatever it is: a keeper that goes on is better than none
         return error
     finally:
@@ -57,11 +57,11 @@ def describe(keeper: Keeper) -> tuple[Message, list[int]]:
     live = records.runs()
     fds = [fd for fd in (getattr(boot, name) for name in _BOOT_FDS) if fd >= 0] + boot.sockets
     fds += [stream.fd for stream in streams.streams.values()] + [run.status for run in live if run.status >= 0]
-    for worker in streams.workers.values():
+    for worker in keeper.loggers.workers.values():
         fds += [*worker.hold, worker.journal]
     root = keeper.spawning.cgroups
     return {
-        "boot": {name: getattr(boot, name) for name in boot.__slots__ if name not in ("kept", "version")},
+        "boot": {name: getattr(boot, name) for name in boot.__slots__ if name not in ("complete", "kept", "version")},
         "original": {name: getattr(keeper.original, name) for name in Original.__slots__},
         "facts": keeper.facts,
         "capabilities": keeper.capabilities,
@@ -77,7 +77,7 @@ def describe(keeper: Keeper) -> tuple[Message, list[int]]:
         "last_stream": streams.last_stream,
         "workers": [
             {"number": one.number, "hold": one.hold, "journal": one.journal, "streams": list(one.streams)}
-            for one in streams.workers.values()
+            for one in keeper.loggers.workers.values()
         ],
         "end": keeper.order.described(),
         "deaths": keeper.supervision.deaths,
@@ -111,15 +111,14 @@ def restore(keeper: Keeper, state: Message) -> None:
     keeper.capabilities |= state["capabilities"]
     if state["cgroups"] is not None:
         keeper.spawning.cgroups = Cgroups(state["cgroups"])
-    streams = keeper.streams
     by_id: dict[int, Stream] = {}
     for row in state["streams"]:
         terminal = bool(row.get("terminal"))
         stream = Stream(row["id"], row["key"], row["run"], row["name"], row["target"], terminal, row["fd"])
         by_id[stream.id] = stream
         os.set_inheritable(stream.fd, False)
-    workers = [_worker(row, by_id) for row in state["workers"]]
-    streams.restore(by_id, workers, state["last_stream"])
+    keeper.streams.restore(by_id, state["last_stream"])
+    keeper.loggers.restore([_worker(row, by_id) for row in state["workers"]])
     for row in state["records"]:
         record = Record(row["key"])
         record.note, record.last_run = row["note"], row["last_run"]
@@ -158,18 +157,3 @@ def _restored(row: dict[str, Any], streams: dict[int, Stream]) -> Run:
             setattr(run.end, name, row["end"][name])
         run.state = runs.EXITED
     return run
-
-
-def _memory(data: bytes) -> int:
-    """A descriptor of a file without a name that holds the data."""
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("pserv-keeper", os.MFD_CLOEXEC)
-    else:
-        import tempfile
-
-        with tempfile.TemporaryFile() as file:
-            fd = os.dup(file.fileno())
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-    return fd

@@ -7,6 +7,8 @@ import os
 import resource
 import sys
 
+from pserv.keeper import kernel
+
 COOKIE_VARIABLE = "PSERV_RUN_ID"
 
 _OOM_SCORE_ADJ = "/proc/self/oom_score_adj"
@@ -99,11 +101,7 @@ def read_oom_score_adj() -> int | None:
 
 def write_oom_score_adj(value: int) -> None:
     """Raises OSError: lowering needs CAP_SYS_RESOURCE."""
-    fd = os.open(_OOM_SCORE_ADJ, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, str(value).encode())
-    finally:
-        os.close(fd)
+    kernel.write(_OOM_SCORE_ADJ, str(value).encode())
 
 
 def _fill_standard_descriptors() -> None:

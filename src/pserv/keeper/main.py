@@ -5,20 +5,23 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import socket
 import time
 from collections.abc import Iterable, Mapping
 
 from pserv.keeper import cgroup, handover, host, leftovers
 from pserv.keeper.boot import Boot
+from pserv.keeper.commands import Commands
 from pserv.keeper.endings import Endings
 from pserv.keeper.link import Trace
 from pserv.keeper.loop import READ, Loop
+from pserv.keeper.membership import Membership
 from pserv.keeper.order import Order
 from pserv.keeper.protocol import PROTOCOL, Message
+from pserv.keeper.readers import Readers
 from pserv.keeper.reports import Reports
 from pserv.keeper.roles import Role, Roles
-from pserv.keeper.runs import Record, Records, passed
+from pserv.keeper.runs import Records
+from pserv.keeper.signals import Signals
 from pserv.keeper.spawning import Spawning
 from pserv.keeper.streams import Streams
 from pserv.keeper.supervision import Supervision
@@ -40,25 +43,41 @@ class Keeper:
         self.loop = Loop(self._signals, self._turn_ended)
         self.roles = Roles(roles, original, boot.kept)
         self.records = Records()
+        self.commands = Commands(self)
         self.supervision = Supervision(
-            self.loop, self.roles, self.receive, self.table, self._supervisor_died, boot.ack_timeout, trace
+            self.loop, self.roles, self.commands.receive, self.table, self._supervisor_died, boot.ack_timeout, trace
         )
         self.reports = Reports(self._deliver)
         self.supervision.reports = self.reports
         self.streams = Streams(self.loop, self.roles, self.reports, trace)
+        self.loggers = self.streams.loggers
         self.spawning = Spawning(self.loop, self.records, self.reports, self.streams, original, boot.cookie)
+        self.membership = Membership(self.records, self.roles, boot.cookie)
+        self.signals = Signals(self.membership)
         self.endings = Endings(
-            self.loop, self.records, self.reports, self.streams, self.spawning, self.roles, boot.cookie,
-            boot.drain_timeout,
+            self.loop, self.records, self.reports, self.streams, self.spawning, self.roles, self.membership,
+            self.signals, boot.drain_timeout,
         )  # fmt: skip
         self.order = Order(self)
         self.upgrade = Upgrade(self)
-        self.readers: dict[int, None] = {}
+        self.readers = Readers(self.roles)
         self.facts: Message = {"keeper_pid": os.getpid(), "started": time.monotonic(), "leftovers": 0}
         self.capabilities: Message = {"proc": os.path.exists("/proc/self/stat"), "pidfd": hasattr(os, "pidfd_open")}
 
+    def load(self) -> None:
+        """Wait for what the boot still lacks, while the first supervisor loads its code. Raises what that raises.
+
+        No signal is caught yet: a configuration on a dead mount is no reason to be deaf to TERM. Nothing is ended
+        before the configuration is known to be right.
+        """
+        gc.collect()
+        gc.freeze()  # so that no collection in a child writes to the pages it shares
+        if self.boot.complete is not None:
+            self.supervision.begin()
+            self.boot.complete()
+
     def prepare(self, use_cgroups: bool) -> None:
-        """Everything that comes before the first fork, the end of an earlier keeper's leftovers included."""
+        """Everything that comes before the first run, the end of an earlier keeper's leftovers included."""
         root = cgroup.find(self.boot.cookie)
         self.facts["leftovers"] = leftovers.end(self.boot.cookie, root)
         self.spawning.cgroups = cgroup.open_root(root) if use_cgroups and root is not None else None
@@ -74,10 +93,9 @@ class Keeper:
         if self.boot.lease_fd >= 0:
             os.set_blocking(self.boot.lease_fd, False)
             self.loop.watch(self.boot.lease_fd, READ, self._lease_ended)
-        gc.collect()
-        gc.freeze()  # so that no collection in a child writes to the pages it shares
+        gc.freeze()
         if self.roles.has("logger"):
-            self.streams.start()
+            self.loggers.start()
             self._open_log()
         self.supervision.start()
         self.endings.resume()
@@ -132,132 +150,11 @@ class Keeper:
         self.loop.unwatch(self.boot.lease_fd)
         self.order.ordered(0)
 
-    # What the supervisor says.
-
-    def receive(self, message: Message, fds: tuple[int, ...]) -> None:
-        """One message of the supervisor's. Raises KeyError, TypeError or ValueError for one of another shape."""
-        if self.upgrade.held_back(message, fds):
-            return
-        op = message.get("op")
-        if op == "do":
-            self._do(message, fds)
-            return
-        if op == "configure" and fds:
-            self._keep_document(fds[0])
-            fds = fds[1:]
-        for fd in fds:
-            os.close(fd)
-        if op == "configure" and message.get("shutdown_timeout") is not None:
-            self.boot.shutdown_timeout = float(message["shutdown_timeout"])
-        elif op == "ready":
-            self.supervision.served = True
-            self._ready(str(message.get("text") or "ready"))
-        elif op == "fork":
-            self._fork_reader(message)
-        elif op == "upgrade":
-            self._reply(message, error=self.upgrade.start(message))
-        elif op == "yielded":
-            self.upgrade.yielded()
-        elif op == "loggers":
-            self._reply(message, pids=sorted(self.streams.pids()))
-        elif op == "finish":
-            self.order.finish(int(message["code"]))
-        elif op == "target":
-            self.streams.retarget(message["run"], message["stream"], message["target"])
-        elif op == "reopen":
-            self.streams.reopen()
-        elif "seq" in message and op != "configure":
-            self._reply(message, error=f"unknown operation: {op}")
-
-    def _do(self, message: Message, fds: tuple[int, ...]) -> None:
-        refusal = self.records.refusal(message, len(fds))
-        if refusal is None and self.order.finishing and any(c["do"] == "spawn" for c in message.get("commands") or ()):
-            refusal = "the daemon ends"
-        if refusal is not None:
-            for fd in fds:
-                os.close(fd)
-            if "seq" in message:
-                self._reply(message, error=refusal)
-            else:
-                self.reports.add("refused", str(message.get("key")), error=refusal)
-            return
-        record = self.records.by_key.get(message["key"]) or Record(message["key"])
-        if message.get("note") is not None or any(
-            command["do"] == "spawn" for command in message.get("commands") or ()
-        ):
-            self.records.by_key[record.key] = record  # an acknowledgement alone is nothing to remember a key for
-        if message.get("note") is not None:
-            record.note = message["note"]
-        self.reports.acknowledge(message.get("ack") or ())
-        self.supervision.watch()
-        rest = list(fds)
-        for command in message.get("commands") or ():
-            self._carry_out(record, command, rest)
-        if "seq" in message:
-            self._reply(message)
-
-    def _carry_out(self, record: Record, command: Message, fds: list[int]) -> None:
-        what = command["do"]
-        if what == "spawn":
-            count = sum(passed(command["launch"]))
-            taken, fds[:count] = fds[:count], []
-            self.spawning.spawn(record, command["run"], command["launch"], taken)
-        elif what == "forget":
-            self.records.by_key.pop(record.key, None)
-        elif record.run is None or record.run.number != command["run"]:
-            return  # gone already; the report of it and this command passed each other
-        elif what == "signal":
-            self.endings.signal(record.run, int(command["signal"]), command.get("scope", "main"))
-        else:
-            self.endings.kill(record.run)
-
-    def _reply(self, message: Message, fds: tuple[int, ...] = (), error: str | None = None, **facts: object) -> None:
-        reply: Message = {"op": "reply", "seq": message["seq"], **facts}
-        self.supervision.send(reply if error is None else {**reply, "error": error}, fds)
-
-    def _ready(self, text: str) -> None:
-        if self.boot.ready_fd >= 0:
-            try:
-                os.write(self.boot.ready_fd, text.encode() + b"\n")
-            except OSError:
-                pass  # who waited has gone
-            os.close(self.boot.ready_fd)
-            self.boot.ready_fd = -1
-
-    def _keep_document(self, fd: int) -> None:
-        if self.boot.document_fd >= 0:
-            os.close(self.boot.document_fd)
-        self.boot.document_fd = fd
-
-    def _fork_reader(self, message: Message) -> None:
-        role = message.get("role", "reader")
-        if not self.roles.has(role):
-            self._reply(message, error=f"unknown role: {role}")
-            return
-        ours, theirs = socket.socketpair()
-        try:
-            pid = self.roles.serve(role, str(message.get("argument", "")), theirs, self._reader_ended)
-            self.readers[pid] = None
-            self._reply(message, (ours.fileno(),))
-        except OSError as error:
-            self._reply(message, error=f"cannot start a {role}: {error.strerror}")
-        finally:
-            ours.close()
-            theirs.close()
-
-    def _reader_ended(self, pid: int) -> None:
-        self.readers.pop(pid, None)
-
-    def kill_readers(self) -> None:
-        """They serve a supervisor that is no more."""
-        for pid in self.readers:
-            os.kill(pid, signal.SIGKILL)
-
     # What the supervisor is told.
 
     def _supervisor_died(self) -> None:
         self.upgrade.fail("the old supervisor died")
-        self.kill_readers()
+        self.readers.kill_all()
 
     def _deliver(self, report: Message) -> None:
         self.supervision.send(report)
@@ -270,10 +167,10 @@ class Keeper:
         return {
             "op": "table",
             "protocol": PROTOCOL,
+            "version": boot.version,
             "boot": {
-                **boot.extra, **self.facts, "version": boot.version, "name": boot.name, "run_dir": boot.run_dir,
-                "state_dir": boot.state_dir, "sockets": boot.paths, "shutdown_timeout": boot.shutdown_timeout,
-                "cookie": boot.cookie,
+                **boot.extra, **self.facts, "name": boot.name, "run_dir": boot.run_dir, "state_dir": boot.state_dir,
+                "sockets": boot.paths, "shutdown_timeout": boot.shutdown_timeout, "cookie": boot.cookie,
             },
             "document": document,
             "lock": lock,
@@ -290,6 +187,7 @@ class Keeper:
 def run(boot: Boot, roles: Mapping[str, Role], trace: Trace | None = None, use_cgroups: bool = True) -> int:
     """Be the keeper until the end was ordered and is done; the exit code. `trace` hears of every message, for tests."""
     keeper = Keeper(boot, roles, host.prepare(), trace)
+    keeper.load()
     keeper.prepare(use_cgroups)
     return keeper.run()
 

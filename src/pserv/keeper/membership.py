@@ -74,4 +74,10 @@ class Membership:
         if not adopted:
             return []
         owned = {process.pid for found in self.of(self._records.runs()).values() for process in found}
-        return [process for process in adopted if process.pid not in owned]
+        return [process for process in adopted if process.pid not in owned and _lives(process)]
+
+
+def _lives(process: Process) -> bool:
+    """Still: a main process may have ended since the look, and its run with it."""
+    now = strays.read(process.pid)
+    return now is not None and now.start == process.start and not now.ended

@@ -68,7 +68,7 @@ class Order:
         if self._stage:
             return
         for run in keeper.records.runs():
-            keeper.endings.signal(run, signal.SIGTERM, "all")
+            keeper.signals.send(run, signal.SIGTERM, "all")
         self._code, self._stage = 1, "term"
         keeper.supervision.ending = True
         keeper.supervision.kill()
@@ -93,7 +93,7 @@ class Order:
             self._stage = "logger"
             keeper.loop.cancel("order")
             self._kill_strays()
-            keeper.streams.finish(_LOGGER_PATIENCE, self._logger_finished)
+            keeper.loggers.finish(_LOGGER_PATIENCE, self._logger_finished)
         if self._stage == "supervisor" and not keeper.supervision.pid:
             self.exit_code = self._code
 
@@ -106,6 +106,6 @@ class Order:
 
     def _kill_strays(self) -> None:
         """Adopted processes that belonged to nobody; their own children come to us in turn, or to init."""
-        for process in self._keeper.endings.membership.unowned():
+        for process in self._keeper.membership.unowned():
             strays.send(process, signal.SIGKILL)
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)

@@ -51,8 +51,8 @@ Keeper to supervisor:
     "run": null | {"run", "pid", "state": "starting"|"running"|"exited", "at", "killing": bool}}`: `run` stands until
     nothing of it is left; "exited" means that `exited` was reported, or will be when the output is drained. DEATH is
     `{"at", "code": number|null, "signal": number|null, "text"}`. `end` is `{"count", "signal", "at"}`; `capabilities`
-    is `{"cgroup": bool, "subreaper": bool, "proc": bool, "pidfd": bool, "root": bool}`. Of `boot`: version, name,
-    run_dir, state_dir, sockets (paths), shutdown_timeout, cookie, keeper_pid, started, leftovers, all of `extra`.
+    is `{"cgroup": bool, "subreaper": bool, "proc": bool, "pidfd": bool, "root": bool}`. Of `boot`: name, run_dir,
+    state_dir, sockets (paths), shutdown_timeout, cookie, keeper_pid, started, leftovers, all of `extra`.
 
 `{"op": "report", "id", "kind", "key", "run", ...}` stays until acknowledged. Kinds:
 

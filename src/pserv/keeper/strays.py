@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Iterable
 
-from pserv.keeper import mark
+from pserv.keeper import kernel, mark
 from pserv.keeper.host import COOKIE_VARIABLE
 
 HAS_PROC = os.path.exists("/proc/self/stat")
@@ -118,7 +118,7 @@ class Census:
 
 def read(pid: int) -> Process | None:
     """None when there is no such process (any more)."""
-    stat = _read(f"/proc/{pid}/stat")
+    stat = kernel.read(f"/proc/{pid}/stat")
     try:
         return Process(pid, stat) if stat else None
     except (ValueError, IndexError):
@@ -130,7 +130,7 @@ def run_of(pid: int, cookie: str) -> int | None:
     marked = mark.run_of(pid, cookie)
     if marked is not None:
         return marked
-    for variable in _read(f"/proc/{pid}/environ").split(b"\0"):
+    for variable in kernel.read(f"/proc/{pid}/environ").split(b"\0"):
         if variable.startswith(_COOKIE):
             owner, _, number = variable[len(_COOKIE) :].rpartition(b"/")
             if owner.startswith(cookie.encode() + b"/") and number.isdigit():
@@ -200,19 +200,3 @@ def _holder_of(pid: int, by_pipe: dict[int, int]) -> int | None:
         if link.startswith("pipe:[") and int(link[6:-1]) in by_pipe:
             return by_pipe[int(link[6:-1])]
     return None
-
-
-def _read(path: str) -> bytes:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        content = b""
-        while data := os.read(fd, 65536):
-            content += data
-    except OSError:
-        return b""
-    finally:
-        os.close(fd)
-    return content

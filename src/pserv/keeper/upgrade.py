@@ -116,7 +116,7 @@ class Upgrade:
 
     def _from_new(self, message: Message, fds: tuple[int, ...]) -> None:
         if not self.stage:
-            self._keeper.receive(message, fds)
+            self._keeper.commands.receive(message, fds)
         elif message.get("op") == "ready":
             self._succeed()
         else:
@@ -140,10 +140,10 @@ class Upgrade:
         self._reset()
         keeper.supervision.hand_over(pid, link, [*self._argv, "supervisor"])
         for message, fds in held:
-            keeper.receive(message, fds)
+            keeper.commands.receive(message, fds)
         keeper.reports.add("upgrade", ok=True, text="a new supervisor has taken over")
         if keeper.roles.has("logger"):
-            keeper.streams.exchange([*self._argv, "logger"])
+            keeper.loggers.exchange([*self._argv, "logger"])
 
     def fail(self, text: str) -> None:
         """Back to how it was: the old supervisor goes on, and gets what it missed."""
@@ -165,7 +165,7 @@ class Upgrade:
                 if number > self._last_told:
                     keeper.supervision.send(report)
             for message, fds in held:
-                keeper.receive(message, fds)
+                keeper.commands.receive(message, fds)
         keeper.reports.add("upgrade", ok=False, text=text)
         keeper.supervision.watch()
 
@@ -192,25 +192,25 @@ class Upgrade:
             return
         self._at("clearing", _CLEAR_PATIENCE)
         self._keeper.supervision.send({"op": "yield"})
-        self._keeper.kill_readers()
+        self._keeper.readers.kill_all()
         self._keeper.supervision.ending = True
         self._keeper.loop.at("yielded", time.monotonic() + _YIELD_PATIENCE, self._keeper.supervision.kill)
-        self._keeper.streams.release_all()
+        self._keeper.loggers.release_all()
 
     def turn_ended(self) -> None:
         """When supervisor and logger have ended, nothing stands in the way."""
-        if self.stage == "clearing" and not self._keeper.supervision.pid and not self._keeper.streams.pids():
+        if self.stage == "clearing" and not self._keeper.supervision.pid and not self._keeper.loggers.pids():
             self._exec()
 
     def _exec(self) -> None:
         keeper = self._keeper
         keeper.supervision.kill()
-        keeper.streams.kill_all()
+        keeper.loggers.kill_all()
         error = handover.execute(keeper, [*self._argv, "keeper"])
         self._reset()  # still here: the program could not be executed
         keeper.supervision.ending = False
         keeper.reports.add("upgrade", ok=False, text=f"cannot hand over to {self._argv[0]}: {error}")
-        keeper.streams.resume_all()
+        keeper.loggers.resume_all()
         keeper.supervision.start()
 
 

@@ -63,14 +63,3 @@ class Drain:
 def how(end: dict[str, Any]) -> str:
     """A wait status that `roles.described` has taken apart, in words."""
     return f"killed by signal {end['signal']}" if end["signal"] else f"exit code {end['code']}"
-
-
-def journal() -> int:
-    """A few bytes of memory that outlive a worker; a file without a name where the system has no memfd."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("pserv-journal", os.MFD_CLOEXEC)
-
-    import tempfile  # rarely needed, and 1 MB
-
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())

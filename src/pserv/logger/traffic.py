@@ -1,4 +1,4 @@
-"""The streams and targets of one worker: who is served, and what happens when a target is in trouble or hangs."""
+"""The streams and targets of one worker: who is served when, and what becomes of all when a write hangs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from pserv.logger.heat import Heat
-from pserv.logger.streams import HOT, PARKED, WAITING, Stream
+from pserv.logger.parking import Parking
+from pserv.logger.streams import HOT, PARKED, Stream
 from pserv.logger.targets import FILE, Target, TargetError
 from pserv.logger.watch import Watch
 
@@ -20,8 +21,6 @@ TURN: Final = 1 << 20
 """Bytes that a stream may move before the others have their turn."""
 SETTLED: Final = 10.0
 """Seconds of undisturbed writing after which a worker that hung gives its stream back."""
-FULL: Final = 1.0
-"""Seconds that a FIFO or terminal may take nothing before that is told."""
 _ENDED: Final = 4096
 
 
@@ -33,16 +32,15 @@ class Traffic:
         self.heat = Heat(poller)
         self.watch = Watch(pump, self._hung)
         self.streams: dict[int, Stream] = {}
+        self.parking = Parking(self.streams, self.heat, poller, send)
         self.ended: dict[int, Stream] = {}
         """All written, their last lines not asked for yet."""
-        self.troubled: set[Target] = set()
         self.unopened: list[Target] = []
         self.settled_at: float | None = None
         self._poller = poller
         self._send = send
         self._targets: dict[str, Target] = {}
         self._by_fd: dict[int, Stream] = {}
-        self._full: dict[int, Target] = {}
         self._owner: Stream | None = None
         """Whose bytes are in the hold pipe and could not be written."""
         self._stuck: Stream | None = None
@@ -118,19 +116,17 @@ class Traffic:
 
     def _join(self, stream: Stream, target: Target) -> None:
         target.streams.append(stream.id)
-        if target.trouble or target.fd in self._full or self.pump.held:
-            self._park(stream)
+        if target.trouble or self.parking.is_full(target) or self.pump.held:
+            self.parking.park(stream)
         else:
-            self._wake(stream)
+            self.parking.wake(stream)
         if target.stale and not target.trouble:
             self.unopened.append(target)
 
     def _close_unused(self, target: Target, last: Stream) -> None:
         if target.streams or (self._owner is not None and self._owner.target is target):
             return
-        self._poller.drop(target.fd)
-        self._full.pop(target.fd, None)
-        self.troubled.discard(target)
+        self.parking.forget(target)
         self._targets.pop(target.path, None)
         watched = self.watch.begin(last)  # close(2) writes what is left, on some file systems
         target.close()
@@ -145,8 +141,8 @@ class Traffic:
         stream = self._by_fd.get(fd)
         if stream is not None:
             self.serve(stream)
-        elif fd in self._full:
-            self._unpark(self._full.pop(fd))
+        else:
+            self.parking.writable(fd)
 
     def look(self) -> None:
         """Serve the hot streams once; while there are none, open one file that nothing was written to yet."""
@@ -180,7 +176,7 @@ class Traffic:
         if failure is not None:
             self._fail(target, stream, failure)
         elif full:
-            self._wait_until_writable(target)
+            self.parking.fill(target)
         elif stream.over:
             self._finish(stream)
         else:
@@ -222,8 +218,8 @@ class Traffic:
 
     def attempt(self, target: Target) -> None:
         """Open a target, or try again what it refused; tell of one that has been full for a while."""
-        if target.fd in self._full:
-            self._tell_full(target)
+        if self.parking.is_full(target):
+            self.parking.tell_full(target)
             return
         stream = self._owner if self._owner is not None else self.streams[target.streams[0]]
         if stream.target is not target or not self.watch.begin(stream):
@@ -249,16 +245,7 @@ class Traffic:
         self.after_hang(failure is not None)
 
     def _fail(self, target: Target, stream: Stream, failure: TargetError) -> None:
-        if not failure.full:
-            target.stale = True
-        told, target.trouble = target.trouble == failure.text, failure.text
-        target.fail(time.monotonic())
-        self.troubled.add(target)
-        for number in target.streams:
-            self._park(self.streams[number])
-        if not told:
-            for number in target.streams or [stream.id]:
-                self._send({"op": "error", "id": number, "path": target.path, "text": failure.text})
+        self.parking.fail(target, stream, failure)
         if self.pump.held:
             self._owner = stream
             self.watch.keep(stream)
@@ -266,17 +253,10 @@ class Traffic:
                 self._hung(stream)
 
     def _recover(self, target: Target) -> None:
-        told = target.trouble != ""
-        target.trouble, target.delay = "", 0.0
-        self.troubled.discard(target)
         owner, self._owner = self._owner, None
         if owner is not None:
             self.pump.journal.record(owner.id, owner.start, owner.printed)
-        for number in list(target.streams):
-            if told:
-                self._send({"op": "restored", "id": number, "path": target.path})
-            if self.streams[number].state == PARKED:
-                self._wake(self.streams[number])
+        self.parking.flow(target)
         if owner is not None:
             self._close_unused(target, owner)
 
@@ -305,34 +285,3 @@ class Traffic:
             stream, self._stuck = self._stuck, None
             self.settled_at = time.monotonic() + SETTLED
             self._send({"op": "flowing", "id": stream.id, "path": stream.target.path})
-
-    def _wait_until_writable(self, target: Target) -> None:
-        for number in target.streams:
-            self._park(self.streams[number])
-        self._full[target.fd] = target
-        self._poller.want(target.fd, writing=True)
-        target.retry_at = time.monotonic() + FULL
-        self.troubled.add(target)
-
-    def _tell_full(self, target: Target) -> None:
-        self.troubled.discard(target)
-        target.trouble = "it is full, and nobody reads it"
-        for number in target.streams:
-            self._send({"op": "error", "id": number, "path": target.path, "text": target.trouble})
-
-    def _unpark(self, target: Target) -> None:
-        self._poller.drop(target.fd)
-        self.troubled.discard(target)
-        told, target.trouble = target.trouble != "", ""
-        for number in target.streams:
-            if told:
-                self._send({"op": "restored", "id": number, "path": target.path})
-            self._wake(self.streams[number])
-
-    def _park(self, stream: Stream) -> None:
-        self.heat.park(stream)
-        stream.state = PARKED
-
-    def _wake(self, stream: Stream) -> None:
-        stream.state = WAITING
-        self._poller.want(stream.fd)

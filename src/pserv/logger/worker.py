@@ -51,9 +51,9 @@ class Worker:
                 traffic.ready(fd)
             if traffic.heat.streams or traffic.unopened:
                 traffic.look()
-            if traffic.troubled:
+            if traffic.parking.troubled:
                 now = time.monotonic()
-                for target in [target for target in traffic.troubled if target.retry_at <= now]:
+                for target in [target for target in traffic.parking.troubled if target.retry_at <= now]:
                     traffic.attempt(target)
         return 0
 
@@ -64,7 +64,7 @@ class Worker:
             return 0.0
         if traffic.heat.streams:
             return NAP
-        times = [target.retry_at for target in traffic.troubled]
+        times = [target.retry_at for target in traffic.parking.troubled]
         times += [at for at in (self._finish_at, traffic.settled_at) if at is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
 
@@ -76,7 +76,9 @@ class Worker:
             if self._alive:
                 return not traffic.pump.held and not any(stream.available() for stream in traffic.streams.values())
             return not traffic.pump.held and not traffic.streams
-        settled = traffic.settled_at is not None and not traffic.troubled and time.monotonic() >= traffic.settled_at
+        settled = (
+            traffic.settled_at is not None and not traffic.parking.troubled and time.monotonic() >= traffic.settled_at
+        )
         if (settled or self._releasing) and not traffic.pump.held:
             self._send({"op": "released"})
             return True
