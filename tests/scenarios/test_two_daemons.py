@@ -42,6 +42,28 @@ def test_a_second_daemon_for_the_same_file_is_refused(tmp_path: Path) -> None:
         assert daemon.daemon().keeper_pid == keeper
 
 
+def test_one_file_runs_once_whatever_its_socket(tmp_path: Path) -> None:
+    with Daemon(tmp_path, ONE) as daemon:
+        daemon.up()
+        keeper = daemon.daemon().keeper_pid
+        refused = daemon.pserv("up", "-d", "--socket", str(tmp_path / "other.sock"), check=1)
+        assert refused.stderr == (
+            f"cannot start: a daemon (pid {keeper}) already runs at {daemon.socket}\n"
+            f"hint: `pserv status --socket {daemon.socket}` shows it; two daemons would run each service twice\n"
+        )
+        assert not (tmp_path / "other.sock").exists()
+
+
+def test_a_file_without_services_runs(tmp_path: Path) -> None:
+    with Daemon(tmp_path, "services: {}\n") as daemon:
+        told = daemon.pserv("up", "-d", check=0)
+        assert "no service is declared to start with it" in told.stderr
+        assert daemon.status() == {}
+        daemon.write(ONE)
+        daemon.pserv("reload", check=0)
+        assert daemon.status()["one"].state.value == "running"
+
+
 def test_many_starts_at_once_make_one_daemon(tmp_path: Path) -> None:
     with Daemon(tmp_path, ONE) as daemon:
         starts = [daemon.start("up", "-d") for _ in range(6)]
