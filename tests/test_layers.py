@@ -21,11 +21,11 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "system": ("system", "model", "keeper.loop", "keeper.protocol", "keeper.host", "keeper.memory", "logger.tail"),
     "supervisor": (
         *("supervisor", "system", "rules", "model"),
-        *("keeper.protocol", "keeper.host", "keeper.strays", "keeper.cgroup"),
+        *("keeper.protocol", "keeper.memory", "keeper.host", "keeper.strays", "keeper.cgroup"),
     ),
     "api.operations": ("model",),
     "api.client": ("api", "model"),
-    "api": ("api", "supervisor", "system", "rules", "model", "keeper.loop", "keeper.protocol"),
+    "api": ("api", "supervisor", "system", "rules", "model", "keeper.loop", "keeper.protocol", "keeper.memory"),
     "cli": ("cli", "api.client", "api.failures", "api.operations", "api.routes", "model", "config", "boot"),
 }
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 from pserv import __version__, claiming
 from pserv.config import places
+from pserv.keeper import memory
 from pserv.loading import Loading, check_names, document
 from pserv.model.errors import PservError
-from pserv.system import memory, store
+from pserv.system import store
 
 if TYPE_CHECKING:
     from pserv.keeper.boot import Boot

@@ -8,8 +8,9 @@ import signal
 import sys
 from typing import Any
 
+from pserv.keeper import memory
 from pserv.model.errors import NoSuchService, PservError
-from pserv.system import memory, store
+from pserv.system import store
 
 
 def document(files: list[str], state_dir: str, loading: Loading) -> dict[str, Any]:

@@ -9,12 +9,12 @@ from collections.abc import AsyncGenerator
 from io import FileIO
 
 from pserv.api import operations as op
+from pserv.keeper import memory
 from pserv.keeper.loop import READ
 from pserv.model.errors import PservError
 from pserv.rules import restart
 from pserv.supervisor.errands import Errand
 from pserv.supervisor.main import Session
-from pserv.system import memory
 from pserv.system.streams import Reader
 
 PIECE = 1 << 15

@@ -6,9 +6,9 @@ import os
 from collections.abc import Callable
 from io import FileIO
 
+from pserv.keeper import memory
 from pserv.keeper.protocol import Message
 from pserv.model.errors import PservError
-from pserv.system import memory
 from pserv.system.futures import Future
 from pserv.system.processes import Keeper
 from pserv.system.streams import Reader

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pserv import __version__
+from pserv.keeper import memory
 from pserv.model import spec
 from pserv.model.errors import PservError, Refused
 from pserv.model.mistakes import InvalidConfig, Mistake
@@ -18,7 +19,7 @@ from pserv.model.spec import Document
 from pserv.model.status import ReloadStep
 from pserv.rules import reload
 from pserv.supervisor.errands import read_all
-from pserv.system import launches, memory, store
+from pserv.system import launches, store
 from pserv.system.futures import Lock
 from pserv.system.streams import Reader, send_all
 
