@@ -219,3 +219,18 @@ def test_a_reload_can_be_looked_at_first_and_taken_back(tmp_path: Path) -> None:
         assert set(daemon.status()) == set(before)
         daemon.kill_supervisor()  # what was gone back to is what is accepted
         assert set(daemon.status()) == set(before)
+
+
+def test_a_stop_that_needed_sigkill_says_so(tmp_path: Path) -> None:
+    config = """services:
+  deaf: {shell: "trap '' TERM; echo up; while :; do sleep 1000; done", stop: {timeout: 200ms, scope: main}}
+  polite: {command: sleep 10000}
+"""
+    with Daemon(tmp_path, config) as daemon:
+        daemon.up()
+        daemon.until_line("deaf", "up")
+        told = daemon.pserv("stop", "--all", check=0).stdout
+        (deaf,) = (line for line in told.splitlines() if "deaf" in line)
+        assert "deaf: stopped, after" in deaf
+        assert deaf.endswith(", needed SIGKILL")
+        assert told.count("SIGKILL") == 1

@@ -165,7 +165,9 @@ def _section(screen: Screen, title: str, told: Any, fold: bool = True) -> list[s
 def _crash(screen: Screen, crash: dict[str, Any], now: float) -> list[str]:
     ago = render.duration(max(now - crash["at"], 0.0))
     head = f"{printable(crash['text'])}, {ago} ago, after {render.duration(crash['uptime'])}"
-    used = f"used {crash['user_cpu']:.2f} s user, {crash['system_cpu']:.2f} s system, {render.size(crash['max_rss'])}"
+    used = f"used {crash['user_cpu']:.2f} s user, {crash['system_cpu']:.2f} s system"
+    if crash["max_rss"]:
+        used += f", {render.size(crash['max_rss'])}"
     ran = crash["max_rss"] or crash["user_cpu"] or crash["system_cpu"]
     return _section(screen, "Last failure", [head, *([used] if ran else []), *crash["lines"]], fold=False)
 

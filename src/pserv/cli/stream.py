@@ -115,7 +115,8 @@ def sentence(screen: Screen, outcome: dict[str, Any]) -> str:
     name, word = screen.paint(outcome["service"], "bold"), screen.paint(state, colour)
     if outcome["ok"]:
         pid = f", pid {outcome['pid']}" if outcome.get("pid") else ""
-        return f"{mark}{name}: {word}{pid}, after {after}"
+        loudly = screen.paint(", needed SIGKILL", "yellow") if outcome.get("killed") else ""
+        return f"{mark}{name}: {word}{pid}, after {after}{loudly}"
     reason = f": {printable(outcome['reason'])}" if outcome["reason"] else ""
     return f"{mark}{name}: {word} after {after}{reason}"
 

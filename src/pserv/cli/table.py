@@ -96,7 +96,7 @@ COMMANDS = (
             Option("detach", "flag", "leave it running in the background", short="d"),
             EXIT_WHEN,
             Option("exit-code-from", "text", "end when this service ends, with its exit code", "NAME"),
-            TIMEOUT,
+            *WAITING,
         ),
         words=MANY,
         completes="service",

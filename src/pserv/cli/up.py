@@ -53,11 +53,11 @@ def _join(arguments: Arguments, socket: str) -> int:
     client = Client(socket)
     timeout = arguments.seconds("timeout")
     as_json = arguments.flag("json")
-    request = {"start": True, "names": arguments.words, "timeout": timeout}
+    request = {"start": True, "names": arguments.words, "wait": not arguments.flag("no-wait"), "timeout": timeout}
     told = stream.act(lambda: client.stream_raw("reload", request), "reload")
     if not as_json:
         act.tell_plan(terminal.out(), told.plan)
-    code = stream.finish(told, as_json)
+    code = stream.finish(told, as_json, waited=not arguments.flag("no-wait"))
     if arguments.flag("detach"):
         return code
     follower = Follower(socket, _declared(socket), as_json=as_json)
@@ -85,6 +85,10 @@ def _detached(arguments: Arguments, paths: list[str]) -> int:
     started = launching.start(paths, options=options, socket=arguments.text("socket") or "", attached=False)
     if not started.starting:
         terminal.tell("the daemon runs; no service is declared to start with it", "pserv start NAME")
+        return 0
+    if arguments.flag("no-wait"):
+        number = len(started.starting)
+        terminal.tell(f"the daemon starts {number} {'service' if number == 1 else 'services'}", "pserv status")
         return 0
     request = {"names": started.starting, "for": "settled", "timeout": arguments.seconds("timeout")}
     told = stream.act(lambda: Client(started.socket).stream_raw("wait", request), "start")

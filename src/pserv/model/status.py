@@ -124,6 +124,8 @@ class Outcome(msgspec.Struct, frozen=True):
     """Seconds since the action was asked for."""
     pid: int | None = None
     ready: bool = False
+    killed: bool = False
+    """The stop needed SIGKILL."""
 
 
 class ReloadStep(msgspec.Struct, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable
 
 from pserv.model.events import Change
-from pserv.model.states import Goal, Life, Phase
+from pserv.model.states import AT_REST, Goal, Life, Phase
 from pserv.model.status import Outcome
 from pserv.rules import machine
 from pserv.supervisor.supervisor import Clock, Supervisor
@@ -96,4 +96,5 @@ async def wait(
 
 def outcome(name: str, life: Life, ok: bool, after: float) -> Outcome:
     ready_now = life.phase is Phase.RUNNING and life.ready_at is not None
-    return Outcome(name, ok, life.state, life.reason, after, life.pid or None, ready_now)
+    killed = life.killed and life.phase in AT_REST
+    return Outcome(name, ok, life.state, life.reason, after, life.pid or None, ready_now, killed)
