@@ -1,4 +1,4 @@
-"""Commands that act: start, stop, restart, wait, reload, signal, down, upgrade."""
+"""Commands that act: start, stop, restart, wait, reload, signal, down."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def signal(arguments: Arguments) -> int:
     except ValueError as error:
         raise UsageError(f"cannot send a signal: {error}", "pserv signal HUP NAME") from None
     request = {"signal": number, "names": names, "all": arguments.flag("all"), "group": arguments.flag("group")}
-    return _finish(connect(arguments).call_raw("signal", request), arguments, f"sent {show_signal(number)}")
+    return finish(connect(arguments).call_raw("signal", request), arguments, f"sent {show_signal(number)}")
 
 
 def down(arguments: Arguments) -> int:
@@ -116,13 +116,7 @@ def down(arguments: Arguments) -> int:
     return 0
 
 
-def upgrade(arguments: Arguments) -> int:
-    """Hands over to the installed version."""
-    answer = connect(arguments).call_raw("upgrade", {"keeper": arguments.flag("keeper")})
-    return _finish(answer, arguments, "handed over")
-
-
-def _finish(answer: dict[str, Any], arguments: Arguments, told: str) -> int:
+def finish(answer: dict[str, Any], arguments: Arguments, told: str) -> int:
     if arguments.flag("json"):
         from pserv.cli import json_output
 

@@ -249,7 +249,7 @@ COMMANDS = (
         "upgrade",
         "Pserv",
         "hand over to the installed version, services untouched",
-        "act:upgrade",
+        "upgrading:upgrade",
         (Option("keeper", "flag", "the keeper too"),),
     ),
     Command("version", "Pserv", "versions of this command and of the daemon", "look:version"),

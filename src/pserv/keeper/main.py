@@ -206,4 +206,5 @@ def resume(
     original = host.Original(**state["original"])
     keeper = Keeper(Boot(version, **state["boot"], kept=kept), roles, original, trace)
     handover.restore(keeper, state)
+    keeper.reports.add("upgrade", ok=True, text="a new keeper has taken over")
     return keeper.run()

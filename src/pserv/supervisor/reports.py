@@ -80,7 +80,9 @@ class Reports:
             case "refused", _:
                 self._session.bug("the keeper refused a command", Refused(str(report.get("error"))))
             case "upgrade", _:
-                self._session.supervisor.tell("", "upgrade", str(report.get("text")))
+                told = str(report.get("text"))
+                told = told if report.get("ok") else f"refused: {told}; what ran goes on"
+                self._session.supervisor.tell("", "upgrade", told)
 
     def _log_report(self, report: Message, what: str) -> None:
         key, path, text = str(report["key"]), str(report.get("path", "")), str(report.get("text", ""))
