@@ -6,6 +6,7 @@ import signal
 
 
 def pytest_configure() -> None:
-    """A shell lets its background jobs ignore SIGINT, and whom they start inherits that; tests send it."""
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Background jobs ignore SIGINT, those of nohup SIGHUP, and whom they start inherits that; tests send both."""
+    for number, action in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, action)
