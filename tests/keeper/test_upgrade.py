@@ -119,7 +119,9 @@ def test_the_keeper_exchanges_its_own_program(daemon: Start, tmp_path: Path, cgr
     assert b"daemon_main\0keeper" in Path(f"/proc/{before}/cmdline").read_bytes()
     assert ended(old.pid)
     assert {row["key"]: row["note"] for row in new.table["records"]}["web"] == "kept"
-    assert [row["id"] for row in new.table["reports"]] == [unknown["id"]]
+    kept, told = new.table["reports"]
+    assert kept["id"] == unknown["id"]
+    assert (told["kind"], told["ok"]) == ("upgrade", True)
     assert (new.table["last_run"], new.table["deaths"]) == (3, [])
     assert alive(web)
     fifo.write_text("go\n")

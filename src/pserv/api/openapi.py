@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import msgspec
@@ -24,6 +25,10 @@ def document() -> dict[str, Any]:
     """Plain data, ready for JSON; the same for the same version of the package."""
     types = [kind for row in OPERATIONS for kind in (row.request, row.reply)]
     (error, *schemas), components = msgspec.json.schema_components([Error, *types], ref_template=REF)
+    for component in components.values():
+        # Python up to 3.12 keeps the indentation of docstrings, and of enumerations msgspec gives them as they are.
+        if "description" in component:
+            component["description"] = inspect.cleandoc(component["description"])
     paths: dict[str, dict[str, Any]] = {}
     for row, request, reply in zip(OPERATIONS, schemas[::2], schemas[1::2], strict=True):
         paths.setdefault(row.path, {})[row.method.lower()] = _operation(row, components, request, reply, error)
