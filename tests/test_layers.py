@@ -18,7 +18,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "config": ("config", "model", "rules"),
     "keeper": ("keeper",),
     "logger": ("logger", "keeper.protocol"),
-    "system": ("system", "model", "keeper.loop", "keeper.protocol", "keeper.host", "keeper.memory", "logger.tail"),
+    "system": (
+        *("system", "model", "keeper.loop", "keeper.protocol", "keeper.host", "keeper.memory"),
+        *("logger.tail", "logger.journal"),
+    ),
     "supervisor": (
         *("supervisor", "system", "rules", "model"),
         *("keeper.protocol", "keeper.memory", "keeper.host", "keeper.strays", "keeper.cgroup"),

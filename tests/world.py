@@ -162,5 +162,8 @@ def document(services: Mapping[str, ServiceSpec], **daemon: Any) -> Document:
 
 
 def service(**options: Any) -> ServiceSpec:
-    """A spec with a command of no meaning."""
+    """A spec with a command of no meaning; dependencies may be a list, of what must be ready."""
+    needs = options.get("depends_on")
+    if isinstance(needs, (list, tuple)):
+        options["depends_on"] = {name: {} for name in needs}
     return msgspec.convert({"exec": "/bin/true", **options}, ServiceSpec)

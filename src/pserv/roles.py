@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pserv.bundle import Bundle
 from pserv.logger.main import logger
+from pserv.system.asking import asker
 from pserv.system.logs import reader
 from pserv.system.store import store
 
@@ -32,6 +33,7 @@ class Roles:
             "logger": logger,
             "reader": reader,
             "store": store,
+            "asker": asker,
         }
 
     @property

@@ -125,6 +125,16 @@ def test_status_of_a_name_is_its_story(pretend: Any, run: Run) -> None:
     assert "\x1b" not in out
 
 
+def test_the_story_tells_ready_and_health_beside_the_state(pretend: Any, run: Run) -> None:
+    row = service("web", ready=False, health="unhealthy", since=1.0, reason="unhealthy: http 500")
+    with pretend(story=lambda _: [story(row, why=("running for 2 s, not ready, unhealthy: http 500",))]) as daemon:
+        code, out, _ = run(daemon, "status", "web")
+    (state,) = (line for line in out.splitlines() if line.startswith("      state"))
+    assert (code, state.startswith("      state  running since 19"), state.endswith("), not ready, unhealthy")) == (
+        1, True, True,
+    )  # fmt: skip
+
+
 def test_why_is_a_chain_of_sentences(pretend: Any, run: Run) -> None:
     told = story(
         service("web", State.WAITING, reason="waits for db"), why=("waiting for 2 s: for db", "db: failed: no disk")

@@ -17,7 +17,7 @@ from tests.cli.pretend import service
 NOW = 1_700_000_000.0
 GAVE_UP = "gave up after 5 retries: exit code 1; policy on-failure"
 ROWS = (
-    service("web", restarts=2),
+    service("web", restarts=2, health="healthy"),
     service("db", health="unhealthy", reason="http://:8080/health: 500"),
     service("queue", State.BACKOFF, reason="killed by SIGSEGV", next=NOW + 4, restarts=3),
     service("worker", State.FAILED, reason=GAVE_UP, restarts=5),
@@ -34,41 +34,50 @@ def table(screen: Screen, *services: ServiceStatus) -> str:
 def test_a_pipe_gets_plain_lines_that_are_never_cut() -> None:
     assert table(screens.pipe(), *ROWS) == (
         f"""\
-NAME     STATE      READY   PID      UPTIME  RESTARTS   CPU  MEMORY  WHY
-web      running    yes    4242  3 min 12 s         2  1.2%   24 MB
-db       unhealthy  yes    4242  3 min 12 s         0  1.2%   24 MB  http://:8080/health: 500
-queue    backoff    -         -           -         3     -       -  killed by SIGSEGV; again in 4 s
-worker   failed     -         -           -         5     -       -  {GAVE_UP}
-migrate  exited     -         -           -         0     -       -
-old      stopped    -         -           -         0     -       -"""
+NAME     STATE    READY  HEALTH      PID      UPTIME  RESTARTS   CPU  MEMORY  WHY
+web      running  yes    healthy    4242  3 min 12 s         2  1.2%   24 MB
+db       running  yes    unhealthy  4242  3 min 12 s         0  1.2%   24 MB  http://:8080/health: 500
+queue    backoff  -      -             -           -         3     -       -  killed by SIGSEGV; again in 4 s
+worker   failed   -      -             -           -         5     -       -  {GAVE_UP}
+migrate  exited   -      -             -           -         0     -       -
+old      stopped  -      -             -           -         0     -       -"""
+    )
+
+
+def test_health_has_a_column_only_where_somebody_is_asked() -> None:
+    assert table(screens.pipe(), ROWS[5]) == (
+        """\
+NAME  STATE    READY  PID  UPTIME  RESTARTS  CPU  MEMORY
+old   stopped  -        -       -         0    -       -"""
     )
 
 
 def test_a_terminal_gets_symbols_and_reasons_wrapped_in_their_column() -> None:
-    assert table(screens.terminal(100), *ROWS) == (
+    assert table(screens.terminal(108), *ROWS) == (
         """\
-  NAME     STATE      READY   PID      UPTIME  RESTARTS   CPU  MEMORY  WHY
-● web      running    yes    4242  3 min 12 s         2  1.2%   24 MB
-● db       unhealthy  yes    4242  3 min 12 s         0  1.2%   24 MB  http://:8080/health: 500
-↻ queue    backoff    -         -           -         3     -       -  killed by SIGSEGV; again in 4
-                                                                       s
-✗ worker   failed     -         -           -         5     -       -  gave up after 5 retries: exit
-                                                                       code 1; policy on-failure
-✓ migrate  exited     -         -           -         0     -       -
-○ old      stopped    -         -           -         0     -       -"""
+  NAME     STATE    READY  HEALTH      PID      UPTIME  RESTARTS   CPU  MEMORY  WHY
+● web      running  yes    healthy    4242  3 min 12 s         2  1.2%   24 MB
+● db       running  yes    unhealthy  4242  3 min 12 s         0  1.2%   24 MB  http://:8080/health: 500
+↻ queue    backoff  -      -             -           -         3     -       -  killed by SIGSEGV; again in
+                                                                                4 s
+✗ worker   failed   -      -             -           -         5     -       -  gave up after 5 retries:
+                                                                                exit code 1; policy
+                                                                                on-failure
+✓ migrate  exited   -      -             -           -         0     -       -
+○ old      stopped  -      -             -           -         0     -       -"""
     )
 
 
 def test_a_narrow_terminal_goes_without_columns_and_has_reasons_below() -> None:
     assert table(screens.terminal(50), *ROWS[:4]) == (
         """\
-  NAME    STATE      READY   PID      UPTIME
-● web     running    yes    4242  3 min 12 s
-● db      unhealthy  yes    4242  3 min 12 s
+  NAME    STATE    HEALTH      PID      UPTIME
+● web     running  healthy    4242  3 min 12 s
+● db      running  unhealthy  4242  3 min 12 s
     http://:8080/health: 500
-↻ queue   backoff    -         -           -
+↻ queue   backoff  -             -           -
     killed by SIGSEGV; again in 4 s
-✗ worker  failed     -         -           -
+✗ worker  failed   -             -           -
     gave up after 5 retries: exit code 1; policy
     on-failure"""
     )
@@ -90,6 +99,7 @@ def test_colour_is_only_around_the_text() -> None:
     plain, coloured = (table(screen, *ROWS) for screen in (screens.terminal(), screens.coloured()))
     assert "\x1b[32m" in coloured
     assert "\x1b[31mfailed" in coloured
+    assert "\x1b[31munhealthy" in coloured
     stripped = coloured
     for code in ("0", "2", "31", "32", "33"):
         stripped = stripped.replace(f"\x1b[{code}m", "")

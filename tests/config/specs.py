@@ -30,9 +30,8 @@ _SIMPLE: dict[str, st.SearchStrategy[Any]] = {
     "environment": st.dictionaries(
         NAMES, st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8), max_size=3
     ),
-    "inactive": st.dictionaries(
-        NAMES, st.one_of(st.booleans(), st.integers(-5, 5), NAMES.map(lambda n: f"x{n}")), max_size=3
-    ),
+    "map": st.dictionaries(NAMES, WORDS, max_size=3),
+    "call": st.lists(WORDS, max_size=3).map(lambda words: ("prog", *words)),
 }
 
 
@@ -42,6 +41,11 @@ def values(shape: Shape) -> st.SearchStrategy[Any]:
         return st.one_of([values(each) for each in shape.either])
     if shape.kind == "struct":
         return structs(shape)
+    if shape.kind == "needs":
+        assert shape.item is not None
+        return st.dictionaries(NAMES, structs(shape.item), max_size=3)
+    if shape.positive:
+        return _SIMPLE[shape.kind].filter(bool)
     if shape.choices:
         return st.sampled_from(shape.choices)
     if shape.kind in ("integer", "number"):

@@ -68,7 +68,10 @@ def test_another_user_needs_root(tmp_path: Path) -> None:
         ),
         ("command: a, restart: no, max_retries: 3", "services.web.max_retries: has no effect: restart is never"),
         ("command: a, success_exit_codes: [0]", "services.web.success_exit_codes: 0 is always a success"),
-        ("command: a, health: {}", "services.web.health is not active yet"),
+        (
+            "command: a, health: tcp:80, restart: never",
+            "services.web.health: marks it unhealthy and does not end it: restart is never",
+        ),
     ],
 )
 def test_notes(tmp_path: Path, options: str, note: str) -> None:
@@ -108,3 +111,37 @@ def test_one_file_by_two_names_has_two_writers(tmp_path: Path) -> None:
 def test_a_wrong_default_is_told_once(tmp_path: Path) -> None:
     text = "defaults: {umask: 9}\nservices: {a: {command: a}, b: {command: b}}\n"
     assert len(_mistakes(tmp_path, text)) == 1
+
+
+@pytest.mark.parametrize(
+    ("need", "other", "note"),
+    [
+        ("lsot: {required: false}", "", "there is no service 'lsot', so it is not waited for; did you mean 'last'?"),
+        ("zz: {required: false}", "", "there is no service 'zz', so it is not waited for"),
+        (
+            "last: completed",
+            ", restart: always",
+            "last is started again when it ends (restart: always); it has completed at its first success",
+        ),
+        (
+            "last: completed",
+            ", type: notify",
+            "last has completed when it ends with success; write last: ready if it is to run on",
+        ),
+        ("last: completed", "", None),
+        ("last: completed", ", type: oneshot, restart: always", None),
+    ],
+)
+def test_conditions_that_are_not_what_they_seem(tmp_path: Path, need: str, other: str, note: str | None) -> None:
+    text = f"services: {{web: {{command: a, depends_on: {{{need}}}}}, last: {{command: b{other}}}}}"
+    told = [each for each in _load(tmp_path, text).notes if ".depends_on: " in each]
+    assert told == ([] if note is None else [f"services.web.depends_on: {note}"])
+
+
+def test_what_is_not_required_may_be_left_out(tmp_path: Path) -> None:
+    (tmp_path / "pserv.yaml").write_text(
+        "services: {bad: {command: a | b}, soft: {command: c, depends_on: {bad: {required: false}}}, "
+        "hard: {command: d, depends_on: [bad]}}"
+    )
+    document = load(["pserv.yaml"], environ={}, cwd=str(tmp_path), uid=0, skip_invalid=True)
+    assert list(document.services) == ["soft"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from pserv.config.nodes import Mapping
 from pserv.config.shapes import DAEMON, SERVICE, Shape
 from pserv.config.yaml_nodes import read_yaml
 from pserv.model import spec
+from pserv.model.needs import Need
+from pserv.model.probe import File, Health, Http, Log, Ready, Tcp, Unix
 from pserv.model.spec import Backoff, Document, ServiceSpec, Stop, StopStep
 from tests.config import specs
 
@@ -69,9 +72,8 @@ def test_founding_example(tmp_path: Path) -> None:
         max_retries=5,
         stdout="/var/log/pserv/web.out.log",
         stderr="/var/log/pserv/web.err.log",
-        health={"http": {"path": "/health", "port": 8080}, "interval": "10s", "timeout": "2s"},
+        health=Health(http=Http(path="/health", port=8080), interval=10.0, timeout=2.0),
     )
-    assert "services.web.health is not active yet" in document.notes
 
 
 @pytest.mark.parametrize(
@@ -183,6 +185,36 @@ def test_a_signal_of_a_service_replaces_default_steps(tmp_path: Path) -> None:
     assert document.services["a"].stop == Stop(signal=3, scope="group")
 
 
+@pytest.mark.parametrize(
+    ("written", "needs"),
+    [
+        ("db", {"db": Need()}),
+        ("[db, cache, db]", {"db": Need(), "cache": Need()}),
+        ("{db: healthy, cache: completed}", {"db": Need("healthy"), "cache": Need("completed")}),
+        ("{db: service_started}", {"db": Need("started")}),
+        ("{cache: service_completed_successfully}", {"cache": Need("completed")}),
+        ("{db: {condition: service_healthy, restart: true}}", {"db": Need("healthy", restart=True)}),
+        ("{db: {required: no, timeout: 30s}}", {"db": Need(required=False, timeout=30.0)}),
+        ("{db: , cache: {}}", {"db": Need(), "cache": Need()}),
+        ("", {}),
+    ],
+)  # fmt: skip
+def test_dependencies(tmp_path: Path, written: str, needs: dict[str, Need]) -> None:
+    services = (
+        "services: {web: {command: a, depends_on: %s}, db: {command: b, health: {tcp: {port: 1}}}, cache: {command: c}}"
+    )
+    assert _load(tmp_path, services % written).services["web"].depends_on == needs
+
+
+def test_own_dependencies_replace_those_of_defaults(tmp_path: Path) -> None:
+    text = """
+    defaults: {depends_on: [db]}
+    services: {a: {command: a}, b: {command: b, depends_on: {a: started}}, db: {command: c, depends_on: []}}
+    """
+    services = _load(tmp_path, text).services
+    assert {name: list(each.depends_on) for name, each in services.items()} == {"a": ["db"], "b": ["a"], "db": []}
+
+
 def test_services_as_a_list(tmp_path: Path) -> None:
     document = _load(tmp_path, "services:\n- {name: b, command: x}\n- {name: a, command: y}\n")
     assert {name: service.argv for name, service in document.services.items()} == {"b": ("x",), "a": ("y",)}
@@ -263,3 +295,48 @@ def test_effective_values_are_shown_as_they_are_written(tmp_path: Path) -> None:
         "web": {"command": ["a", "b"], "umask": "022", "stop": {"steps": [{"QUIT": "1m30s"}]}}
     }
     assert effective(document)["services"]["web"]["stop"]["signal"] == "TERM"
+
+
+@pytest.mark.parametrize(
+    ("written", "probe"),
+    [
+        ("tcp:5432", Ready(tcp=Tcp(port=5432))),
+        ("tcp:db:5432", Ready(tcp=Tcp(port=5432, host="db"))),
+        ("'tcp://[::1]:5432'", Ready(tcp=Tcp(port=5432, host="::1"))),
+        ("http://:8080/health", Ready(http=Http(path="/health", port=8080))),
+        ("'http://[::1]:80/a?b=c'", Ready(http=Http(path="/a?b=c", port=80, host="::1"))),
+        ("https://example.org:443", Ready(http=Http(port=443, host="example.org", scheme="https"))),
+        ("unix:/run/x.sock", Ready(unix=Unix(path="/run/x.sock"))),
+        ("unix:x.sock", Ready(unix=Unix(path="{folder}/x.sock"))),
+        ("file:run/here", Ready(file=File(path="{folder}/run/here"))),
+        ("'log: is listening'", Ready(log=Log(pattern="is listening"))),
+        ("{fd: 3}", Ready(fd=3)),
+        ("pg_isready -U web", Ready(exec=("pg_isready", "-U", "web"))),
+        ("[pg_isready, -U, web]", Ready(exec=("pg_isready", "-U", "web"))),
+        ("./check it", Ready(exec=("{folder}/check", "it"))),
+        ("{shell: 'a | b', timeout: 3s}", Ready(exec=("/bin/sh", "-c", "a | b"), timeout=3.0)),
+        ("{exec: {command: [a, b]}}", Ready(exec=("a", "b"))),
+        ("{exec: a b, timeout: 5s}", Ready(exec=("a", "b"), timeout=5.0)),
+        (
+            "{http: {path: /x, port: 80, interval: 3s}, failures: 4}",
+            Ready(http=Http("/x", 80), interval=3.0, failures=4),
+        ),
+        ("{http: ':80/x'}", Ready(http=Http("/x", 80))),
+        ("{http: 80}", Ready(http=Http(port=80))),
+        ("{http: {port: 80, status: 204}}", Ready(http=Http(port=80, status=("204",)))),
+        ("{http: {port: 80, status: [200, 300-399]}}", Ready(http=Http(port=80, status=("200", "300-399")))),
+        ("{http: {port: 80, headers: {A: 1}}}", Ready(http=Http(port=80, headers={"A": "1"}))),
+        ("{tcp: 80, initial-delay: 1s}", Ready(tcp=Tcp(port=80), initial_delay=1.0)),
+        ("{file: {path: x, younger_than: 1m}}", Ready(file=File("{folder}/x", 60.0))),
+    ],
+)
+def test_probes(tmp_path: Path, written: str, probe: Ready) -> None:
+    placed = json.loads(msgspec.json.encode(probe).replace(b"{folder}", str(tmp_path).encode()))
+    assert _service(tmp_path, f"ready: {written}").ready == msgspec.convert(placed, Ready)
+
+
+def test_a_probe_takes_its_times_from_defaults_and_not_its_kind(tmp_path: Path) -> None:
+    defaults = "defaults: {health: {tcp: 1, interval: 3s, failures: 5}}\n"
+    document = _load(tmp_path, f"{defaults}services: {{a: {{command: a, health: {{http: 80}}}}, b: {{command: b}}}}\n")
+    assert document.services["a"].health == Health(http=Http(port=80), interval=3.0, failures=5)
+    assert document.services["b"].health == Health(tcp=Tcp(port=1), interval=3.0, failures=5)

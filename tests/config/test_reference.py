@@ -80,9 +80,14 @@ def _accepts(schema: dict[str, Any], value: Any) -> bool:
         ("stdout", "logs", False),
         ("depends_on", "db", True),
         ("depends_on", ["db"], True),
+        ("depends_on", {"db": "service_healthy"}, True),
+        ("depends_on", {"db": {"condition": "completed", "required": False}}, True),
         ("inherit_env", False, True),
         ("success_exit_codes", 3, True),
         ("success_exit_codes", "x", False),
+        ("ready", "tcp:5432", True),
+        ("ready", ["pg_isready", "-q"], True),
+        ("ready", None, True),
     ],
 )
 def test_the_schema_knows_the_short_forms(option: str, value: object, right: bool) -> None:

@@ -16,18 +16,26 @@ from pserv.model.events import (
     DependenciesChanged,
     Event,
     Exited,
+    Extended,
     Gone,
+    Healthy,
     Hurry,
     Kill,
+    MainChanged,
+    Ready,
     Restart,
     Signal,
     Spawned,
     SpawnFailed,
     Start,
     Stop,
+    Unhealthy,
+    Unready,
+    WatchdogExpired,
 )
 from pserv.model.spec import Stop as StopSpec
 from pserv.model.states import Goal, Life, Phase, Result
+from pserv.rules.machine import TABLE
 
 from .lives import (
     BAD,
@@ -53,6 +61,7 @@ from .lives import (
     stopping,
     waiting,
 )
+from .ready_cases import lives_on
 from .run_cases import ends, exits, spawns
 
 
@@ -64,8 +73,13 @@ def crowded(life: Life) -> Life:
         pid=70,
         started=90.0,
         ready_at=91.0,
+        well_at=92.0,
+        health="unhealthy",
+        extended=94.0,
         attempt=5,
+        hung=3,
         restarts=9,
+        waited=2.0,
         deadline=99.25,
         step=1,
         again=True,
@@ -82,7 +96,7 @@ def idle() -> Iterator[Case]:
     nothing: dict[Life, tuple[Event, ...]] = {
         stopped(): (Stop(), Hurry(), DependenciesChanged(), Configured()),
         waiting(): (Hurry(),),
-        starting(): (Start(), Hurry(), DependenciesChanged()),
+        starting(): (Start(), Hurry(), DependenciesChanged(), Unhealthy(RUN, "http 500")),
         running(): (Start(), Hurry(), DependenciesChanged()),
         stopping(): (DependenciesChanged(),),
         ending(): (DependenciesChanged(), Configured()),
@@ -93,7 +107,8 @@ def idle() -> Iterator[Case]:
     for life, events in nothing.items():
         for event in events:
             yield Case(life, event, life)
-            yield Case(crowded(life), event, crowded(life))
+            for each in (crowded(life), replace(crowded(life), ready_at=None)):
+                yield Case(each, event, each)
 
 
 def nothing_to_do() -> Iterator[Case]:
@@ -113,11 +128,28 @@ def nothing_to_do() -> Iterator[Case]:
             yield Case(life, event, life)
 
 
+def news(run: int) -> tuple[Event, ...]:
+    """What a run may tell of itself, or its probes of it."""
+    return (
+        Ready(run, "http 200"),
+        Unready(run, "http 503"),
+        Healthy(run, "http 200"),
+        Unhealthy(run, "http 500"),
+        WatchdogExpired(run, "WATCHDOG=1 did not come for 30 s"),
+        Extended(run, 500.0),
+        MainChanged(run, 77),
+    )
+
+
 def late() -> Iterator[Case]:
     """News of another run, and deadlines that were moved."""
     for life in (stopped(), waiting(), starting(), running(), stopping(), ending(), backoff(), exited(), failed()):
         for run in (life.run - 1, life.run + 1):
-            for event in (Spawned(run, 1), SpawnFailed(run, "exec", 2), Exited(run, 1), Gone(run, SURVIVORS)):
+            facts: tuple[Event, ...] = (Spawned(run, 1), SpawnFailed(run, "exec", 2), Exited(run, 1), *news(run))
+            for event in (*facts, Gone(run, SURVIVORS)):
+                yield Case(life, event, life, late=True)
+        for event in news(life.run):
+            if (life.phase, type(event)) not in TABLE:
                 yield Case(life, event, life, late=True)
         for deadline in (None, NOW + 0.001):
             yield Case(replace(life, deadline=deadline), DeadlinePassed(), replace(life, deadline=deadline), late=True)
@@ -134,7 +166,7 @@ def refused() -> Iterator[Case]:
     }
     impossible: dict[Life, tuple[type[Event], ...]] = {
         stopped(): (Spawned, SpawnFailed, DeadlinePassed),
-        waiting(): (Spawned, SpawnFailed, Exited, DeadlinePassed),
+        waiting(): (Spawned, SpawnFailed, Exited),
         starting(): (Gone,),
         running(): (Spawned, SpawnFailed, Gone),
         ending(): (Spawned, SpawnFailed, Exited),
@@ -182,12 +214,13 @@ def time_and_configuration() -> Iterator[Case]:
     for event in (DependenciesChanged(), Configured()):
         yield from begun(waiting(), event, "restart 2; last run: exit code 1")
         yield from begun(waiting(attempt=0), event, "started by operator")
+    yield from begun(waiting(deadline=99.0), DeadlinePassed(), "restart 2; last run: exit code 1")
     yield from begun(backoff(), DeadlinePassed(), "restart 2; last run: exit code 1")
     slow = replace(SPEC, start_timeout=300.0)
     yield Case(starting(), Configured(), starting(deadline=396.0), spec=slow)
     yield Case(starting(started=97.0), Configured(), starting(started=97.0, deadline=127.0), spec=ONESHOT)
     yield Case(running(), Configured(), running(deadline=101.0), spec=BRIEF)
-    lasted = running(started=80.0, ready_at=80.0)
+    lasted = running(started=80.0, ready_at=80.0, well_at=80.0)
     yield Case(lasted, Configured(), replace(lasted, deadline=90.0))
     yield Case(running(attempt=0), Configured(), running(attempt=0, deadline=None))
     yield Case(stopping(deadline=104.0, kill_at=104.0), Configured(), stopping(deadline=104.0, kill_at=104.0))
@@ -216,8 +249,8 @@ def overdue() -> Iterator[Case]:
     for life, spec, fault in late_runs:
         after = replace(life, fault=fault, reason=fault + sent, **timed_out)
         yield Case(life, DeadlinePassed(), after, Signal(RUN, 15, "main"), spec=spec)
-    life = running(ready_at=90.0, started=90.0, deadline=100.0)
-    stable = replace(life, attempt=0, deadline=None, reason="stable again after restart 1")
+    life = running(ready_at=90.0, well_at=90.0, started=90.0, deadline=100.0)
+    stable = replace(life, attempt=0, hung=1, deadline=None, reason="stable again after restart 1")
     yield Case(life, DeadlinePassed(), stable)
     patient = replace(SPEC, stable_after=20.0)
     yield Case(life, DeadlinePassed(), replace(life, deadline=110.0), spec=patient)
@@ -262,4 +295,5 @@ CASES = (
     *spawns(),
     *exits(),
     *ends(),
+    *lives_on(),
 )

@@ -14,6 +14,7 @@ from pserv.model.events import (
     Situation,
     Spawn,
 )
+from pserv.model.probe import Health, Ready, Tcp
 from pserv.model.spec import ServiceSpec, StopStep
 from pserv.model.spec import Stop as StopSpec
 from pserv.model.states import Ended, Goal, Life, Phase, Result
@@ -28,6 +29,12 @@ SPEC = ServiceSpec(exec="web", max_retries=3)
 STEPS = replace(SPEC, stop=StopSpec(steps=(StopStep(3, 30.0), StopStep(15, 5.0))))
 ONESHOT = ServiceSpec(exec="migrate", type="oneshot", max_runtime=30.0)
 BRIEF = replace(SPEC, max_runtime=5.0)
+NOTIFY = replace(SPEC, type="notify")
+PORT = Tcp(1)
+READY = replace(SPEC, ready=Ready(tcp=PORT))
+S6 = replace(SPEC, ready=Ready(fd=3))
+HEALTH = replace(SPEC, health=Health(tcp=PORT, interval=2.0, timeout=1.0, failures=2))
+"""A round of failing checks takes 6 s."""
 
 OK = Ended(Result.SUCCESS, 6, 40.0, 5.0, code=0)
 BAD = Ended(Result.EXIT_CODE, 6, 40.0, 5.0, code=1)
@@ -48,11 +55,12 @@ class Case:
         spec: ServiceSpec = SPEC,
         blocked: str = "",
         hopeless: str = "",
+        until: float | None = None,
         late: bool = False,
     ) -> None:
         self.before, self.event, self.after, self.effects = before, event, after, effects
         self.spec, self.late = spec, late
-        self.situation = Situation(NOW, 0.5, NEXT, blocked, hopeless)
+        self.situation = Situation(NOW, 0.5, NEXT, blocked, hopeless, until)
 
     @property
     def cell(self) -> tuple[Phase, type[Event]]:
@@ -116,6 +124,7 @@ def live(phase: Phase, **fields: Any) -> Life:
         pid=70,
         started=96.0,
         ready_at=96.0,
+        well_at=96.0,
         attempt=1,
         restarts=3,
         deadline=106.0,
@@ -127,7 +136,14 @@ def live(phase: Phase, **fields: Any) -> Life:
 
 def starting(**fields: Any) -> Life:
     """The spawn was ordered, nothing is known of it yet."""
-    return live(Phase.STARTING, **{"pid": 0, "started": 0.0, "ready_at": None, "deadline": 156.0, **fields})
+    unborn = {"pid": 0, "started": 0.0, "ready_at": None, "well_at": None, "deadline": 156.0}
+    return live(Phase.STARTING, **{**unborn, **fields})
+
+
+def waited_for(**fields: Any) -> Life:
+    """A run that was spawned 3 s ago and is not ready yet."""
+    told = "started by operator; waits for READY=1"
+    return starting(**{"pid": 70, "started": 97.0, "reason": told, **fields})
 
 
 def running(**fields: Any) -> Life:
@@ -175,11 +191,15 @@ def begun(
     """The three ways that a start may go: spawned, blocked, hopeless."""
     up = rested(before, Phase.STARTING, reason, goal=Goal.UP, **fields)
     limit = spec.time_to_start
-    spawned = replace(up, run=NEXT, killed=False, survivors=(), deadline=None if limit is None else NOW + limit)
+    waited = NOW - before.since if before.phase is Phase.WAITING else 0.0
+    spawned = replace(up, run=NEXT, killed=False, survivors=(), waited=waited)
+    spawned = replace(spawned, deadline=None if limit is None else NOW + limit)
     yield Case(before, event, spawned, *effects, Spawn(NEXT), spec=spec)
     since = before.since if before.phase is Phase.WAITING else NOW
     waits = replace(up, phase=Phase.WAITING, reason="waiting for x", since=since)
     yield Case(before, event, waits, *effects, spec=spec, blocked="waiting for x")
+    patient = replace(waits, deadline=104.0)
+    yield Case(before, event, patient, *effects, spec=spec, blocked="waiting for x", until=104.0)
     since = before.since if before.phase is Phase.FAILED else NOW
     fails = replace(up, phase=Phase.FAILED, reason="needs y, which failed: z", since=since)
     yield Case(before, event, fails, *effects, spec=spec, blocked="w", hopeless="needs y, which failed: z")

@@ -15,9 +15,12 @@ from pserv.model.events import (
     Effect,
     Event,
     Exited,
+    Extended,
     Failed,
     Gone,
+    Healthy,
     Kill,
+    Ready,
     Restart,
     Signal,
     Situation,
@@ -26,6 +29,9 @@ from pserv.model.events import (
     SpawnFailed,
     Start,
     Stop,
+    Unhealthy,
+    Unready,
+    WatchdogExpired,
 )
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Goal, Life, Phase, Result
@@ -33,18 +39,22 @@ from pserv.rules import machine, restart
 
 LIVING = frozenset({Phase.STARTING, Phase.RUNNING, Phase.STOPPING, Phase.ENDING})
 TIMED = frozenset({Phase.STOPPING, Phase.ENDING, Phase.BACKOFF})
-UNTIMED = frozenset({Phase.STOPPED, Phase.WAITING, Phase.EXITED, Phase.FAILED})
+UNTIMED = frozenset({Phase.STOPPED, Phase.EXITED, Phase.FAILED})
+ALIVE = frozenset({Phase.STARTING, Phase.RUNNING})
 
 NOTES = msgspec.json.Encoder()
 NOTE = msgspec.json.Decoder(Life)
 
-Dependency = Literal["ready", "blocked", "hopeless"]
+Dependency = Literal["ready", "blocked", "patient", "hopeless"]
+"""`patient`: waited for, but not for ever."""
+PATIENCE = 20.0
+"""Seconds that a `patient` service waits."""
 
 
 class Run:
     """What the keeper knows of one run: its main process, and how many others are left of it."""
 
-    __slots__ = ("born", "forked", "killed", "main", "rest", "run")
+    __slots__ = ("asked", "born", "forked", "killed", "main", "ready", "rest", "run", "well")
 
     def __init__(self, run: int, now: float) -> None:
         self.run, self.born = run, now
@@ -53,6 +63,12 @@ class Run:
         self.main = True
         self.rest = 0
         self.killed = False
+        self.ready = False
+        """It said so, or its probe did."""
+        self.well: bool | None = None
+        """The last verdict of its health probe that counted."""
+        self.asked = 0.0
+        """The latest time that it asked to be given."""
 
 
 class World:
@@ -70,6 +86,8 @@ class World:
         """When each restart was ordered since an operator last interfered."""
         self.counted_before = 0
         """The streak when the spec was exchanged: it was counted by another max_retries."""
+        self.reconfigured = False
+        """The spec was exchanged: what the run said until then counted by another."""
         self.failures = 0
         self.expected_failures = 0
 
@@ -77,9 +95,7 @@ class World:
 
     def post(self, event: Event) -> tuple[Effect, ...]:
         before = self.life
-        blocked = {"ready": "", "blocked": "waiting for db", "hopeless": ""}[self.dependency]
-        hopeless = "needs db, which failed: exit code 1" if self.dependency == "hopeless" else ""
-        situation = Situation(self.now, self.chance, self.last_run + 1, blocked, hopeless)
+        situation = self.situation()
         decision = machine.decide(self.spec, before, event, situation, self.table)
         assert decision == machine.decide(self.spec, before, event, situation, self.table), "not a pure decision"
         self.life = decision.life
@@ -87,6 +103,15 @@ class World:
             self.carry_out(effect)
         self.check(before, event)
         return decision.effects
+
+    def situation(self) -> Situation:
+        since = self.life.since if self.life.phase is Phase.WAITING else self.now
+        until = since + PATIENCE if self.dependency == "patient" else None
+        hopeless = "needs db, which failed: exit code 1" if self.dependency == "hopeless" else ""
+        if until is not None and until <= self.now:
+            hopeless, until = "needs db, which is not ready after 20 s", None
+        blocked = "waiting for db" if self.dependency in ("blocked", "patient") and not hopeless else ""
+        return Situation(self.now, self.chance, self.last_run + 1, blocked, hopeless, until)
 
     def order(self, event: Start | Stop | Restart) -> None:
         self.automatic.clear()
@@ -97,7 +122,7 @@ class World:
             case Spawn(run):
                 assert self.live is None, "a second live run"
                 assert run > self.last_run, "a run id seen before"
-                self.live, self.last_run = Run(run, self.now), run
+                self.live, self.last_run, self.reconfigured = Run(run, self.now), run, False
                 self.automatic.append(self.now)
             case Signal(run) | Kill(run):
                 assert self.live is not None, "a signal to nobody"
@@ -113,7 +138,8 @@ class World:
 
     def configure(self, spec: ServiceSpec) -> None:
         """The spec is exchanged under the service; a streak that was counted by the old one may exceed the new."""
-        self.spec, self.counted_before = spec, self.life.attempt
+        self.spec, self.counted_before = spec, max(self.life.attempt, self.life.hung)
+        self.reconfigured = True
         self.post(Configured())
 
     def spawn_succeeds(self) -> None:
@@ -126,6 +152,43 @@ class World:
             run, self.live = self.live.run, None
             self.expected_failures += self.life.phase is Phase.STARTING or self.life.verdict is not None
             self.post(SpawnFailed(run, "exec", 2, "/no/such", "No such file or directory"))
+
+    # What the run tells of itself, and its probes of it
+
+    def tells_ready(self, ready: bool) -> None:
+        """READY=1 or a probe's success; or that it is not any more."""
+        if self.live is not None and self.live.main:
+            self.live.ready = ready
+            self.post(Ready(self.live.run, "READY=1", self.now) if ready else Unready(self.live.run, "RELOADING=1"))
+
+    def tells_health(self, well: bool, ends: bool) -> None:
+        if self.live is None or self.live.forked or not self.live.main:
+            return
+        counts = self.life.phase is Phase.RUNNING or (well and self.life.phase is Phase.STARTING)
+        self.live.well = well if counts else self.live.well
+        by_health = self.spec.ready_by == "probe" and self.spec.ready is None
+        self.live.ready |= well and by_health and self.life.phase in ALIVE
+        self.post(Healthy(self.live.run, "http 200") if well else Unhealthy(self.live.run, "http 500", ends))
+        if not well and counts:
+            stops = ends and Result.WATCHDOG in restart.RESTARTS[self.spec.policy]
+            assert self.life.phase is (Phase.STOPPING if stops else Phase.RUNNING)
+
+    def is_silent(self) -> None:
+        if self.live is not None and not self.live.forked and self.live.main:
+            lives = self.life.phase in ALIVE
+            self.post(WatchdogExpired(self.live.run, "WATCHDOG=1 did not come for 30 s"))
+            assert not lives or (self.life.phase is Phase.STOPPING and self.life.verdict is Result.WATCHDOG)
+
+    def asks_for_time(self, seconds: float) -> None:
+        """A deadline may move away, and never comes nearer."""
+        if self.live is not None and not self.live.forked:
+            before = self.life
+            if before.phase in (Phase.STARTING, Phase.RUNNING, Phase.STOPPING):
+                self.live.asked = max(self.live.asked, self.now + seconds)
+            self.post(Extended(self.live.run, self.now + seconds))
+            if before.deadline is not None:
+                assert self.life.deadline is not None
+                assert self.life.deadline >= before.deadline
 
     def main_ends(self, code: int | None, signal: int | None = None, rest: int = 0) -> None:
         if self.live is None or self.live.forked or not self.live.main:
@@ -162,7 +225,9 @@ class World:
     def stale(self, back: int) -> None:
         """News of a run before the last change nothing."""
         before, run = self.life, self.last_run - 1 - back
-        for event in (Spawned(run, 5), SpawnFailed(run, "exec", 2), Exited(run, 1), Gone(run, ("pid 5",))):
+        facts = (Spawned(run, 5), SpawnFailed(run, "exec", 2), Exited(run, 1), Gone(run, ("pid 5",)))
+        news = (Ready(run), Unready(run, "x"), Healthy(run), Unhealthy(run, "x"), WatchdogExpired(run, "x"))
+        for event in (*facts, *news, Extended(run, self.now + 1000.0)):
             assert self.post(event) == ()
             assert self.life is before
 
@@ -204,7 +269,27 @@ class World:
             assert self.live.main is (life.phase is not Phase.ENDING)
             assert bool(life.pid) is (self.live.main and not self.live.forked)
             assert life.killed is self.live.killed
-        assert (life.phase is Phase.RUNNING) <= (life.ready_at is not None)
+        self.check_readiness(life)
+
+    def check_readiness(self, life: Life) -> None:
+        """Ready is what said so, and stable is counted only while it is ready and well."""
+        run = self.live
+        if life.phase in ALIVE:
+            assert run is not None
+            if self.spec.ready_by == "exec":
+                assert (life.ready_at is not None) <= (not run.forked or run.ready)
+            elif not self.reconfigured:
+                assert (life.ready_at is not None) is (run.ready and self.spec.ready_by != "end")
+            assert (life.well_at is not None) is (life.ready_at is not None and life.health != "unhealthy")
+            assert life.well_at is None or life.ready_at is None or life.well_at >= life.ready_at
+            if life.health and not self.reconfigured:
+                assert run.well is (life.health == "healthy")
+        if life.phase is Phase.STARTING and life.pid:
+            assert life.ready_at is None, "ready, and not running"
+        if life.phase not in LIVING:
+            assert (life.ready_at, life.well_at, life.health, life.extended) == (None, None, "", None)
+        assert (life.phase is Phase.RUNNING and machine.settled(life)) <= (life.ready_at is not None)
+        assert not life.hung or life.phase in LIVING
 
     def check_deadline(self, life: Life) -> None:
         assert life.deadline is None or math.isfinite(life.deadline)
@@ -244,7 +329,7 @@ def run_history(world: World, codes: Sequence[int]) -> None:
     for code in numbers:
         detail = next(numbers, 0)
         world.chance = detail / 256
-        match code % 16:
+        match code % 24:
             case 0 | 1:
                 world.order(Start())
             case 2:
@@ -252,7 +337,7 @@ def run_history(world: World, codes: Sequence[int]) -> None:
             case 3:
                 world.order(Restart())
             case 4:
-                world.depend(("ready", "ready", "blocked", "hopeless")[detail % 4])
+                world.depend(("ready", "ready", "ready", "blocked", "patient", "hopeless")[detail % 6])
             case 5 | 6 | 7:
                 world.spawn_succeeds()
             case 8:
@@ -270,5 +355,17 @@ def run_history(world: World, codes: Sequence[int]) -> None:
                 world.meet_deadline()
             case 14:
                 world.stale(detail % 2)
-            case _:
+            case 15 | 16:
                 world.kill_works()
+            case 17 | 18:
+                world.tells_ready(True)
+            case 19:
+                world.tells_ready(False)
+            case 20:
+                world.tells_health(True, True)
+            case 21:
+                world.tells_health(False, detail % 2 == 0)
+            case 22:
+                world.is_silent()
+            case _:
+                world.asks_for_time(detail / 8)

@@ -41,10 +41,12 @@ from .lives import (
 def spawns() -> Iterator[Case]:
     life = starting()
     ready = {"phase": Phase.RUNNING, "since": NOW, "pid": 5}
-    yield Case(life, Spawned(RUN, 5), replace(life, started=NOW, ready_at=NOW, deadline=110.0, **ready))
-    yield Case(life, Spawned(RUN, 5, 97.0), replace(life, started=97.0, ready_at=97.0, deadline=107.0, **ready))
+    yield Case(life, Spawned(RUN, 5), replace(life, started=NOW, ready_at=NOW, well_at=NOW, deadline=110.0, **ready))
+    yield Case(
+        life, Spawned(RUN, 5, 97.0), replace(life, started=97.0, ready_at=97.0, well_at=97.0, deadline=107.0, **ready)
+    )
     first = starting(attempt=0)
-    yield Case(first, Spawned(RUN, 5), replace(first, started=NOW, ready_at=NOW, deadline=None, **ready))
+    yield Case(first, Spawned(RUN, 5), replace(first, started=NOW, ready_at=NOW, well_at=NOW, deadline=None, **ready))
     yield Case(life, Spawned(RUN, 5), replace(life, pid=5, started=NOW, deadline=130.0), spec=ONESHOT)
     late = stopping(pid=0, started=0.0, ready_at=None)
     yield Case(late, Spawned(RUN, 5), replace(late, pid=5, started=NOW))

@@ -1,4 +1,4 @@
-"""Order, cycles, who waits and who waits in vain, who may stop."""
+"""Order, cycles, who comes along, who may stop and who is restarted first."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pserv.model.needs import Need
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Ended, Goal, Life, Phase, Result
 from pserv.rules import dependencies
@@ -19,7 +20,9 @@ READY = Life(Phase.RUNNING, Goal.UP, "started by operator", ready_at=1.0)
 
 def specs(**needs: str) -> dict[str, ServiceSpec]:
     """`web="db cache"`: web depends on db and cache."""
-    return {name: ServiceSpec(exec=name, depends_on=tuple(text.split())) for name, text in needs.items()}
+    return {
+        name: ServiceSpec(exec=name, depends_on={need: Need() for need in text.split()}) for name, text in needs.items()
+    }
 
 
 graphs = st.dictionaries(
@@ -35,7 +38,7 @@ def test_levels() -> None:
 
 def test_a_chain_of_thousands_is_no_recursion() -> None:
     names = [f"s{number}" for number in range(5000)]
-    chain = {name: ServiceSpec(exec=name, depends_on=(before,)) for before, name in pairwise(names)}
+    chain = {name: ServiceSpec(exec=name, depends_on={before: Need()}) for before, name in pairwise(names)}
     chain[names[0]] = ServiceSpec(exec="first")
     assert dependencies.order(chain) == [[name] for name in names]
     assert dependencies.cycles(chain) == []
@@ -95,67 +98,6 @@ def test_dependents() -> None:
     assert dependencies.dependents(["db"], by) == ["api", "web"]
     assert dependencies.dependents(["db", "api"], by) == ["web"]
     assert dependencies.dependents(["web"], by) == []
-
-
-def down(phase: Phase, reason: str, **fields: object) -> Life:
-    goal = Goal.DOWN if phase in (Phase.STOPPED, Phase.STOPPING) else Goal.UP
-    return Life(phase, goal, reason, **fields)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("db", "blocked", "hopeless"),
-    [
-        (READY, "", ""),
-        (Life(Phase.RUNNING, Goal.UP, "started"), "waiting for db", ""),
-        (Life(Phase.STARTING, Goal.UP, "started"), "waiting for db", ""),
-        (Life(Phase.WAITING, Goal.UP, "waiting for x"), "waiting for db", ""),
-        (Life(Phase.BACKOFF, Goal.UP, "exit code 1"), "waiting for db", ""),
-        (Life(Phase.STOPPING, Goal.UP, "restarted", again=True), "waiting for db", ""),
-        (Life(Phase.ENDING, Goal.UP, "exit code 1"), "waiting for db", ""),
-        (
-            down(Phase.STOPPING, "stopped by operator: sent"),
-            "",
-            "needs db, which is stopping: stopped by operator: sent",
-        ),
-        (down(Phase.STOPPED, "stopped by operator"), "", "needs db, which is stopped: stopped by operator"),
-        (down(Phase.FAILED, "exit code 1; policy never"), "", "needs db, which failed: exit code 1; policy never"),
-        (down(Phase.EXITED, "exit code 0", ended=OK), "", "needs db, which is exited: exit code 0"),
-        (None, "", "needs db, which is no service"),
-    ],
-)
-def test_blocked(db: Life | None, blocked: str, hopeless: str) -> None:
-    lives = {"web": Life(), "db": db} if db else {"web": Life()}
-    assert dependencies.blocked("web", specs(web="db", db=""), lives) == (blocked, hopeless)
-
-
-@pytest.mark.parametrize(
-    ("life", "blocked", "hopeless"),
-    [
-        (down(Phase.EXITED, "exit code 0", ended=OK), "", ""),
-        (down(Phase.BACKOFF, "exit code 0", ended=OK), "", ""),
-        (down(Phase.BACKOFF, "exit code 1", ended=BAD), "waiting for migrate", ""),
-        (Life(Phase.STARTING, Goal.UP, ended=OK), "waiting for migrate", ""),
-        (down(Phase.EXITED, "exit code 1", ended=BAD), "", "needs migrate, which is exited: exit code 1"),
-        (down(Phase.FAILED, "exit code 1", ended=BAD), "", "needs migrate, which failed: exit code 1"),
-        (
-            down(Phase.STOPPED, "stopped by operator", ended=OK),
-            "",
-            "needs migrate, which is stopped: stopped by operator",
-        ),
-    ],
-)
-def test_a_oneshot_is_ready_when_it_ended_cleanly(life: Life, blocked: str, hopeless: str) -> None:
-    graph = {"web": ServiceSpec(exec="web", depends_on=("migrate",)), "migrate": ServiceSpec(exec="m", type="oneshot")}
-    assert dependencies.blocked("web", graph, {"web": Life(), "migrate": life}) == (blocked, hopeless)
-
-
-def test_all_that_is_waited_for_is_named_and_hopeless_wins() -> None:
-    graph = specs(web="db cache lost", db="", cache="", lost="")
-    waits = Life(Phase.STARTING, Goal.UP)
-    lives = {"web": Life(), "db": waits, "cache": waits, "lost": READY}
-    assert dependencies.blocked("web", graph, lives) == ("waiting for db, cache", "")
-    lives["lost"] = down(Phase.FAILED, "needs x, which failed: y")
-    assert dependencies.blocked("web", graph, lives) == ("", "needs lost, which failed: needs x, which failed: y")
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from pserv.model.events import DeadlinePassed, Event, Exited, Hurry, Restart, Situation, Spawned, Start, Stop
-from pserv.model.spec import Backoff, ServiceSpec, StopStep
+from pserv.model.probe import Health, Ready, Tcp
+from pserv.model.spec import Backoff, Policy, ServiceSpec, StopStep
 from pserv.model.spec import Stop as StopSpec
 from pserv.model.states import Goal, Life, Phase
 from pserv.rules import machine, restart
 
 from .pretend import Dependency, World, run_history
 
+HEALTH = Health(tcp=Tcp(1), interval=2.0, failures=2)
 SPECS = (
     ServiceSpec(exec="web"),
     ServiceSpec(
@@ -31,6 +33,10 @@ SPECS = (
     ServiceSpec(exec="job", type="oneshot", restart="on-abnormal", max_runtime=20.0),
     ServiceSpec(exec="job", type="oneshot"),
     ServiceSpec(exec="web", restart="on-watchdog", success_exit_codes=(3,)),
+    ServiceSpec(exec="web", type="notify", restart="always", max_retries=2, start_timeout=9.0, watchdog=5.0),
+    ServiceSpec(exec="web", ready=Ready(tcp=Tcp(1)), health=HEALTH, max_retries=4, max_runtime=30.0),
+    ServiceSpec(exec="web", health=HEALTH, restart="on-abnormal", stop=StopSpec(timeout=3.0)),
+    ServiceSpec(exec="web", type="notify", health=HEALTH, restart="never"),
 )
 specs = st.sampled_from(SPECS)
 
@@ -53,7 +59,7 @@ class Histories(RuleBasedStateMachine):
     def hurry(self) -> None:
         self.world.post(Hurry())
 
-    @rule(dependency=st.sampled_from(["ready", "blocked", "hopeless"]))
+    @rule(dependency=st.sampled_from(["ready", "blocked", "patient", "hopeless"]))
     def depend(self, dependency: Dependency) -> None:
         self.world.depend(dependency)
 
@@ -68,6 +74,26 @@ class Histories(RuleBasedStateMachine):
             self.world.spawn_succeeds()
         else:
             self.world.spawn_fails()
+
+    @precondition(lambda self: self.world.live and self.world.live.main)
+    @rule(ready=st.booleans())
+    def ready(self, ready: bool) -> None:
+        self.world.tells_ready(ready)
+
+    @precondition(lambda self: self.world.live and not self.world.live.forked)
+    @rule(well=st.booleans(), ends=st.booleans())
+    def health(self, well: bool, ends: bool) -> None:
+        self.world.tells_health(well, ends)
+
+    @precondition(lambda self: self.world.live and not self.world.live.forked)
+    @rule()
+    def silence(self) -> None:
+        self.world.is_silent()
+
+    @precondition(lambda self: self.world.live and not self.world.live.forked)
+    @rule(seconds=st.floats(0, 100))
+    def time_asked_for(self, seconds: float) -> None:
+        self.world.asks_for_time(seconds)
 
     @precondition(lambda self: self.world.live and not self.world.live.forked and self.world.live.main)
     @rule(
@@ -124,7 +150,8 @@ TestHistories.settings = settings(max_examples=150, stateful_step_count=30)
 def ends_when_told(world: World) -> None:
     """Down as asked, in the time that a stop may take, even if only SIGKILL is obeyed."""
     world.order(Stop())
-    limit = world.now + sum(step.timeout for step in world.spec.stop_steps) + 2.0 + 0.001
+    asked = 0.0 if world.live is None else max(0.0, world.live.asked - world.now)
+    limit = world.now + sum(step.timeout for step in world.spec.stop_steps) + asked + 2.0 + 0.001
     for _ in range(10):
         if world.life.phase is Phase.STOPPED:
             break
@@ -170,6 +197,7 @@ def test_a_service_that_always_ends_is_given_up_or_paced(spec: ServiceSpec, code
         if world.live is not None:
             spawns += 1
             world.spawn_succeeds()
+            world.tells_ready(True)
             world.main_ends(code)
         else:
             world.meet_deadline()
@@ -181,6 +209,66 @@ def test_a_service_that_always_ends_is_given_up_or_paced(spec: ServiceSpec, code
         assert retries is None
         assert world.now - began >= (spawns - 3) * restart.FLOOR * 0.99
     assert world.life.restarts == max(spawns, 1) - 1 + (world.life.phase is Phase.BACKOFF)
+
+
+@pytest.mark.parametrize("lasting", [0.0, 11.0, 3600.0])
+@pytest.mark.parametrize("retries", [0, 1, 5])
+@pytest.mark.parametrize("policy", ["on-failure", "on-watchdog", "on-abnormal", "always"])
+@pytest.mark.parametrize("why", ["watchdog", "health"])
+def test_an_endless_kill_loop_is_given_up(why: str, policy: Policy, retries: int, lasting: float) -> None:
+    """However long each run seemed to be well, what its watchdog or its health probe ended was never stable."""
+    world = World(ServiceSpec(exec="web", health=HEALTH, watchdog=5.0, restart=policy, max_retries=retries))
+    world.order(Start())
+    for run in range(1, retries + 2):
+        while world.live is None:
+            world.meet_deadline()
+        assert world.life.run == run
+        world.spawn_succeeds()
+        world.tells_health(True, True)
+        world.pass_time(lasting)
+        if why == "health":
+            world.tells_health(False, True)
+        else:
+            world.is_silent()
+        world.main_ends(None, 6)
+    assert world.life.phase is Phase.FAILED
+    told = "unhealthy: http 500" if why == "health" else "WATCHDOG=1 did not come for 30 s"
+    word = "retry" if retries == 1 else "retries"
+    assert world.life.reason == f"gave up after {retries} {word}: {told}; policy {policy}"
+
+
+def test_a_crash_after_a_stable_run_begins_a_new_streak() -> None:
+    """The streak that a watchdog would take up again is forgotten when the run ends otherwise."""
+    world = World(ServiceSpec(exec="web", watchdog=5.0, max_retries=2))
+    world.order(Start())
+    for silent in (True, False, True, False):
+        world.spawn_succeeds()
+        world.pass_time(60.0)
+        if silent:
+            world.is_silent()
+        world.main_ends(1)
+        if world.live is None:
+            world.meet_deadline()
+    assert (world.life.phase, world.life.attempt) == (Phase.STARTING, 1)
+
+
+def test_unready_and_unhealthy_runs_are_not_stable() -> None:
+    """A streak goes on while a run is up and not well, and ends when it was well for long enough."""
+    world = World(ServiceSpec(exec="web", ready=Ready(tcp=Tcp(1), interval=1.0), restart="always"))
+    world.order(Start())
+    world.spawn_succeeds()
+    world.main_ends(1)
+    world.spawn_succeeds()
+    assert world.life.attempt == 1
+    for _ in range(20):
+        world.tells_ready(True)
+        world.pass_time(9.0)
+        world.tells_ready(False)
+        world.pass_time(9.0)
+        assert (world.life.phase, world.life.attempt) == (Phase.RUNNING, 1)
+    world.tells_ready(True)
+    world.pass_time(11.0)
+    assert world.life.attempt == 0
 
 
 def test_a_stop_reaches_a_spawn_that_hangs() -> None:

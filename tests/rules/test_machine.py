@@ -12,14 +12,21 @@ from pserv.model.events import (
     DependenciesChanged,
     Event,
     Exited,
+    Extended,
     Gone,
+    Healthy,
     Hurry,
+    MainChanged,
+    Ready,
     Restart,
     Situation,
     Spawned,
     SpawnFailed,
     Start,
     Stop,
+    Unhealthy,
+    Unready,
+    WatchdogExpired,
 )
 from pserv.model.states import Goal, Life, Phase, State
 from pserv.rules import machine
@@ -28,6 +35,8 @@ from pserv.rules.machine import TABLE
 from .cases import CASES
 from .lives import BAD, OK, RUN, SPEC, Case, running
 
+NEWS: tuple[type[Event], ...] = (Ready, Unready, Healthy, Unhealthy, WatchdogExpired, Extended, MainChanged)
+"""What comes of a run that lives; of another it is late, whatever the phase."""
 ORDERS: tuple[type[Event], ...] = (Start, Stop, Restart, Hurry, DependenciesChanged, Configured)
 FACTS: tuple[type[Event], ...] = (DeadlinePassed, Spawned, SpawnFailed, Exited, Gone)
 
@@ -57,6 +66,14 @@ def test_every_missing_cell_is_known_to_be_missing() -> None:
 @pytest.mark.parametrize("phase", Phase)
 def test_orders_are_legal_everywhere(phase: Phase) -> None:
     assert all((phase, event) in TABLE for event in ORDERS)
+
+
+def test_news_has_a_cell_wherever_the_run_lives() -> None:
+    alive = {(phase, event) for phase in (Phase.STARTING, Phase.RUNNING) for event in NEWS}
+    assert {key for key in TABLE if key[1] in NEWS} == alive | {
+        (Phase.STOPPING, Extended),
+        (Phase.STOPPING, MainChanged),
+    }
 
 
 def test_a_missing_cell_is_told_as_refused() -> None:

@@ -72,6 +72,28 @@ def survivors_lost(decision: Decision) -> Decision:
     return replace(decision, life=replace(decision.life, survivors=()))
 
 
+def ready_turned(decision: Decision) -> Decision:
+    ready_at = 1.0 if decision.life.ready_at is None else None
+    return replace(decision, life=replace(decision.life, ready_at=ready_at))
+
+
+def well_turned(decision: Decision) -> Decision:
+    well_at = 1.0 if decision.life.well_at is None else None
+    return replace(decision, life=replace(decision.life, well_at=well_at))
+
+
+def health_lost(decision: Decision) -> Decision:
+    return replace(decision, life=replace(decision.life, health=""))
+
+
+def hung_lost(decision: Decision) -> Decision:
+    return replace(decision, life=replace(decision.life, hung=0))
+
+
+def extension_lost(decision: Decision) -> Decision:
+    return replace(decision, life=replace(decision.life, extended=None))
+
+
 DAMAGES: dict[str, Damage] = {
     **{f"always {phase}": partial(to_phase, phase) for phase in Phase},
     "first effect lost": partial(without_effect, 0),
@@ -86,6 +108,11 @@ DAMAGES: dict[str, Damage] = {
     "restarts lost": restarts_lost,
     "again turned": again_turned,
     "survivors lost": survivors_lost,
+    "ready turned": ready_turned,
+    "well turned": well_turned,
+    "health lost": health_lost,
+    "hung lost": hung_lost,
+    "extension lost": extension_lost,
 }
 
 

@@ -8,6 +8,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from pserv.model.needs import Need
+from pserv.model.probe import File, Health, Http, Log, Ready, Tcp, Unix
 from pserv.model.spec import Backoff, DaemonSpec, Document, ServiceSpec, Stop, StopStep
 from pserv.rules import reload
 
@@ -35,12 +37,14 @@ CHANGED: dict[str, Any] = {
     "success_exit_codes": (3,),
     "start_timeout": 5.0,
     "max_runtime": 9.0,
-    "depends_on": ("db",),
+    "depends_on": {"db": Need()},
     "stdout": "null",
     "stderr": "/var/log/err",
     "essential": True,
     "tty": True,
-    "health": {"tcp": {"port": 1}},
+    "ready": Ready(tcp=Tcp(1)),
+    "health": Health(tcp=Tcp(1)),
+    "watchdog": 30.0,
     "backoff.strategy": "linear",
     "backoff.initial": 2.0,
     "backoff.maximum": 60.0,
@@ -69,6 +73,7 @@ FIXED = {
     "stdout",
     "stderr",
     "tty",
+    "watchdog",
 }
 """What needs a new run, told here once more: what cannot change under a process that has started."""
 
@@ -152,6 +157,7 @@ def test_texts() -> None:
         max_retries=5,
         essential=True,
         tags=("a", "b"),
+        depends_on={"db": Need(), "cache": Need("healthy", required=False, restart=True, timeout=30.0)},
         backoff=Backoff(initial=0.5),
         stop=Stop(signal=3, steps=(StopStep(3, 30.0), StopStep(15, 0.5))),
     )
@@ -164,16 +170,84 @@ def test_texts() -> None:
         "max_retries": "max_retries: (unset) -> 5",
         "essential": "essential: false -> true",
         "tags": "tags: [] -> [a, b]",
+        "depends_on": "depends_on: [] -> [db, cache (healthy, not required, restart, 30 s)]",
         "backoff.initial": "backoff.initial: 1 s -> 500 ms",
         "stop.signal": "stop.signal: TERM -> QUIT",
         "stop.steps": "stop.steps: [] -> [QUIT 30 s, TERM 500 ms]",
     }
 
 
+PROBED: dict[str, Any] = {
+    "http.path": "/health",
+    "http.port": 8080,
+    "http.host": "db",
+    "http.scheme": "https",
+    "http.method": "HEAD",
+    "http.headers": {"Accept": "text/plain"},
+    "http.status": ("204",),
+    "http.body": "ok",
+    "http.verify": False,
+    "tcp.port": 2,
+    "tcp.host": "db",
+    "unix.path": "/run/other",
+    "exec": ("pg_isready",),
+    "file.path": "/run/other",
+    "file.younger_than": 60.0,
+    "log.pattern": "listening",
+    "interval": 5.0,
+    "timeout": 5.0,
+    "initial_delay": 5.0,
+    "failures": 5,
+    "successes": 5,
+    "fd": 4,
+    "on_failure": "alert",
+}
+KINDS = {"http": Http(), "tcp": Tcp(), "unix": Unix("/run/s"), "file": File("/run/f"), "log": Log("ready")}
+
+
+def probe_options(struct: type[Ready] | type[Health]) -> set[str]:
+    own = {field.name for field in msgspec.structs.fields(struct)}
+    inner = {f"{kind}.{field.name}" for kind, each in KINDS.items() for field in msgspec.structs.fields(type(each))}
+    return (own - KINDS.keys()) | inner
+
+
+@pytest.mark.parametrize("probe", [Ready(), Health()], ids=["ready", "health"])
+def test_every_option_of_a_probe_is_seen_and_acts_live(probe: Ready | Health) -> None:
+    name = type(probe).__name__.lower()
+    assert probe_options(Ready) | probe_options(Health) == PROBED.keys()
+    for option in probe_options(type(probe)):
+        head, _, tail = option.partition(".")
+        before = replace(probe, **{head: KINDS[head]}) if tail else probe
+        after = replace(before, **{head: replace(KINDS[head], **{tail: PROBED[option]}) if tail else PROBED[option]})
+        for old, new in ((before, after), (after, before)):
+            (found,) = reload.differences(replace(BEFORE, **{name: old}), replace(BEFORE, **{name: new}))
+            assert found.live
+            assert found.option.startswith(f"{name}.{option}")
+
+
+def test_texts_of_probes() -> None:
+    ready = Ready(log=Log("listening"), timeout=5.0)
+    new = replace(BEFORE, ready=ready, health=Health(http=Http(path="/h", headers={"A": "b"}), on_failure="alert"))
+    assert changes(BEFORE, new) == {
+        "ready": "ready: (unset) -> log listening timeout 5 s",
+        "health": "health: (unset) -> http path /h headers [A: b] on_failure alert",
+    }
+    other = replace(BEFORE, ready=replace(ready, log=None, tcp=Tcp(1)), health=Health(http=Http(path="/h")))
+    assert changes(new, other) == {
+        "ready.log": "ready.log: listening -> (unset)",
+        "ready.tcp": "ready.tcp: (unset) -> port 1",
+        "health.http.headers.A": "health.http.headers.A: b -> (unset)",
+        "health.on_failure": "health.on_failure: alert -> restart",
+    }
+
+
 def test_secrets_are_not_told() -> None:
     old = replace(BEFORE, env={"API_KEY": "canary1", "URL": "redis://a:canary2@h", "OLD_TOKEN": "canary3"})
     new = replace(BEFORE, env={"API_KEY": "canary4", "URL": "redis://h", "NEW_SECRET": "canary5"})
-    found = changes(replace(old, health={"http": "canary6"}), new)
+    asked = Health(http=Http(headers={"Authorization": "Bearer canary6", "X-Api-Key": "canary7"}))
+    headers = replace(asked, http=Http(headers={"Authorization": "Bearer canary8", "Cookie": "canary9"}))
+    assert "canary" not in str(changes(replace(old, health=asked), replace(new, health=headers)))
+    found = changes(replace(old, health=asked), new)
     assert "canary" not in str(found)
     assert found["env.API_KEY"] == "env.API_KEY changed"
     assert found["env.OLD_TOKEN"] == "env.OLD_TOKEN removed"
@@ -199,8 +273,10 @@ def test_a_moved_configuration_moves_what_has_no_cwd() -> None:
 
 def test_steps_come_in_order() -> None:
     """What goes stops before what it depends on; what comes starts after it."""
-    old = document(web=BEFORE, old=replace(BEFORE, depends_on=("older",)), older=BEFORE)
-    new = document(new=replace(BEFORE, depends_on=("web",)), web=replace(BEFORE, depends_on=("db",)), db=BEFORE)
+    old = document(web=BEFORE, old=replace(BEFORE, depends_on={"older": Need()}), older=BEFORE)
+    new = document(
+        new=replace(BEFORE, depends_on={"web": Need()}), web=replace(BEFORE, depends_on={"db": Need()}), db=BEFORE
+    )
     assert [(step.service, step.action) for step in reload.diff(old, new)] == [
         ("old", "remove"),
         ("older", "remove"),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from pserv.model.events import Exited, SpawnFailed
+from pserv.model.probe import Health, Ready, Tcp
 from pserv.model.spec import Backoff, Policy, ServiceSpec, Stop, StopStep
 from pserv.model.states import Ended, Goal, Life, Phase, Result
 from pserv.rules import restart
@@ -52,21 +53,14 @@ def after(
     policy: Policy = "on-failure",
     *,
     attempt: int = 0,
+    hung: int = 0,
     max_retries: int | None = None,
     backoff: Backoff = STEADY,
     stable_after: float = 10.0,
     uptime: float = 3.2,
 ) -> restart.Verdict:
-    return restart.after(
-        policy,
-        how or ended(),
-        attempt=attempt,
-        max_retries=max_retries,
-        backoff=backoff,
-        stable_after=stable_after,
-        uptime=uptime,
-        chance=0.5,
-    )
+    spec = replace(SPEC, restart=policy, max_retries=max_retries, backoff=backoff, stable_after=stable_after)
+    return restart.after(spec, how or ended(), attempt=attempt, hung=hung, uptime=uptime, chance=0.5)
 
 
 @pytest.mark.parametrize(("policy", "result", "expected"), CELLS)
@@ -153,6 +147,9 @@ def test_giving_up_is_a_failure_even_of_clean_exits() -> None:
 
 def test_a_run_ended_by_its_watchdog_is_never_stable() -> None:
     assert not after(ended(Result.WATCHDOG), attempt=5, max_retries=5, uptime=3600.0).restart
+    assert not after(ended(Result.WATCHDOG), hung=5, max_retries=5, uptime=3600.0).restart
+    assert after(ended(Result.WATCHDOG), hung=4, max_retries=5, uptime=3600.0).number == 5
+    assert after(hung=5, max_retries=5, uptime=3600.0).number == 1
 
 
 @pytest.mark.parametrize(
@@ -160,7 +157,21 @@ def test_a_run_ended_by_its_watchdog_is_never_stable() -> None:
     [(0, 10.0, 10.0), (0, 0.0, 1.0), (1, 0.0, 1.0), (4, 2.0, 4.4), (4, 10.0, 10.0), (9, 10.0, 30.0)],
 )
 def test_stable_is_no_shorter_than_the_wait_before(attempt: int, stable_after: float, expected: float) -> None:
-    assert restart.stable_time(Backoff(), attempt, stable_after) == pytest.approx(expected)
+    assert restart.stable_time(replace(SPEC, stable_after=stable_after), attempt) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("health", "expected"),
+    [
+        (Health(tcp=Tcp(1)), 36.0),
+        (Health(tcp=Tcp(1), interval=5.0, timeout=1.0, failures=2), 12.0),
+        (Health(tcp=Tcp(1), interval=5.0, timeout=1.0, failures=2, initial_delay=30.0), 42.0),
+        (Health(exec=("true",)), 60.0),
+        (Health(tcp=Tcp(1), interval=1.0, timeout=0.5, failures=1), 10.0),
+    ],
+)
+def test_stable_is_no_shorter_than_a_round_of_failing_health_checks(health: Health, expected: float) -> None:
+    assert restart.stable_time(replace(SPEC, health=health), 1) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("policy", get_args(Policy))
@@ -217,6 +228,23 @@ def test_classify(life: Life, event: Exited, result: Result, told: str) -> None:
     how = restart.classify(spec, life, event, 105.0)
     assert (how.result, restart.describe(how)) == (result, told)
     assert how.uptime == pytest.approx((event.at or 105.0) - 100.0)
+
+
+@pytest.mark.parametrize("spec", [replace(SPEC, type="notify"), replace(SPEC, ready=Ready(tcp=Tcp(1)))])
+def test_a_clean_end_before_it_was_ready_is_a_failure(spec: ServiceSpec) -> None:
+    starting = replace(RUNNING, phase=Phase.STARTING, ready_at=None)
+    how = restart.classify(spec, starting, Exited(1, 0), 105.0)
+    assert (how.result, how.code) == (Result.PROTOCOL, 0)
+    assert restart.describe(how) == "ended with exit code 0 before it was ready"
+    assert after(how).reason.startswith("ended with exit code 0 before it was ready; restart 1 at once")
+    assert restart.describe(restart.classify(spec, starting, Exited(1, 3), 105.0)) == "exit code 3"
+    allowed = replace(spec, success_exit_codes=(3,))
+    assert restart.classify(allowed, starting, Exited(1, 3), 105.0).result is Result.PROTOCOL
+    left = restart.classify(spec, starting, Exited(1, 0, gone=False), 100.5)
+    assert restart.describe(left) == "went to the background: run it in the foreground"
+    for life in (RUNNING, replace(RUNNING, ready_at=None), replace(STOPPING, ready_at=None)):
+        assert restart.classify(spec, life, Exited(1, 0), 105.0).result is Result.SUCCESS
+    assert restart.classify(SPEC, starting, Exited(1, 0), 105.0).result is Result.SUCCESS
 
 
 def test_a_oneshot_may_leave_others_behind() -> None:

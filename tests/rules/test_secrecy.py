@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pserv.rules.secrecy import MASK, looks_secret, masked
+from pserv.rules.secrecy import MASK, looks_secret, mask, masked
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,8 @@ from pserv.rules.secrecy import MASK, looks_secret, masked
         "PGPASSWORD",
         "CREDENTIALS",
         "BASIC_AUTH",
+        "Authorization",
+        "Cookie",
         "accessToken",
         "SSH_PRIVATE_KEY",
     ],
@@ -53,3 +55,22 @@ def test_secret_by_look(value: str, secret: bool) -> None:
 
 def test_an_empty_value_hides_nothing() -> None:
     assert masked("API_KEY", "") == ""
+
+
+def test_options_are_masked_wherever_names_have_values() -> None:
+    headers = {"Authorization": "Bearer x", "Accept": "text/plain"}
+    plain = {
+        "exec": "web",
+        "env": {"API_KEY": "x", "PORT": "1"},
+        "ready": {"http": {"path": "/", "headers": dict(headers)}},
+        "health": {"http": {"headers": dict(headers)}, "interval": 5.0},
+    }
+    mask(plain)
+    shown = {"Authorization": MASK, "Accept": "text/plain"}
+    assert plain["env"] == {"API_KEY": MASK, "PORT": "1"}
+    assert plain["ready"] == {"http": {"path": "/", "headers": shown}}
+    assert plain["health"] == {"http": {"headers": shown}, "interval": 5.0}
+    for other in ({}, {"ready": {"tcp": {"port": 1}}, "health": None}):
+        before = dict(other)
+        mask(other)
+        assert other == before

@@ -39,7 +39,9 @@ def change(daemon: Daemon, file: str, text: str) -> None:
 def told(daemon: Daemon) -> list[object]:
     """What must not change."""
     rows = daemon.status()
-    return [(row.name, row.state, row.pid, row.run_id, row.restarts, round(row.since, 1)) for row in rows.values()]
+    return [
+        (row.name, row.state, row.pid, row.run_id, row.restarts, round(row.since or 0.0, 1)) for row in rows.values()
+    ]
 
 
 @pytest.mark.parametrize("keeper", [False, True])

@@ -18,9 +18,10 @@ from pserv.api.routing import Handler
 from pserv.keeper.protocol import PROTOCOL
 from pserv.model.errors import UsageError
 from pserv.model.events import Change
+from pserv.model.graph import Graph
 from pserv.model.states import Phase
 from pserv.model.status import Launch, Outcome, Status, Story
-from pserv.rules.secrecy import masked
+from pserv.rules.secrecy import mask
 from pserv.rules.selection import select
 from pserv.supervisor import waiting
 from pserv.supervisor.daemon_status import daemon_status
@@ -57,16 +58,22 @@ class Handlers:
 
     async def do_status(self, request: op.Names, peer: Peer) -> Status:
         names = select(request.names, self._supervisor.specs)
-        return Status(await daemon_status(self._session), self._answers.rows(names))
+        return Status(await daemon_status(self._session), self._answers.rows(names, probes=bool(request.names)))
 
     async def do_story(self, request: op.Names, peer: Peer) -> list[Story]:
         stories = []
         for name in select(request.names, self._supervisor.specs):
-            story = self._answers.story(name)
+            story = self._answers.story(name, self._orders.pending(name))
             last = [line async for line in self._read([name], op.Logs(lines=STORY_LINES))]
             lines = tuple(line.text for line in last if isinstance(line, op.Line))
             stories.append(msgspec.structs.replace(story, lines=lines))
         return stories
+
+    async def do_graph(self, request: op.Names, peer: Peer) -> Graph:
+        from pserv.supervisor.graph import graph  # only for who asks: the daemon's memory is a promise
+
+        supervisor = self._supervisor
+        return graph(select(request.names, supervisor.specs), supervisor.specs, supervisor.lives)
 
     async def do_show(self, request: op.Names, peer: Peer) -> dict[str, Launch]:
         return {
@@ -77,8 +84,7 @@ class Handlers:
     async def do_config(self, request: op.Empty, peer: Peer) -> dict[str, object]:
         plain: dict[str, object] = msgspec.to_builtins(self._supervisor.document)
         for spec in plain.get("services", {}).values():  # type: ignore[attr-defined]
-            if "env" in spec:
-                spec["env"] = {key: masked(key, value) for key, value in spec["env"].items()}
+            mask(spec)
         return plain
 
     async def do_version(self, request: op.Empty, peer: Peer) -> op.Version:
@@ -138,13 +144,14 @@ class Handlers:
 
     def do_stop(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         names = self._named("stop", request)
+        left = self._orders.left_behind(names)
         self._orders.stop(names)
-        return self._settle(names, request)
+        return self._settle(names, request, left)
 
     def do_restart(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         names = self._named("restart", request)
         stale = [name for name in names if self._supervisor.stale(name)]
-        self._orders.restart(names)
+        names = self._orders.restart(names)
         note = f"{', '.join(stale)}: with the configuration as it was reloaded" if stale else ""
         return self._settle(names, request, note)
 
@@ -245,7 +252,8 @@ class Handlers:
         self, names: list[str], condition: waiting.Condition, timeout: float | None, message: str = ""
     ) -> AsyncGenerator[op.Progress | op.Done, None]:
         session = self._session
-        steps = waiting.wait(session.tasks, session.supervisor, session.clock, names, condition, timeout)
+        ordered = self._orders.ordered
+        steps = waiting.wait(session.tasks, session.supervisor, session.clock, names, condition, timeout, ordered)
         async with aclosing(steps) as items:
             async for item in items:
                 if isinstance(item, Change):

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from pserv.model.events import Change
+from pserv.model.graph import Graph
 from pserv.model.mistakes import Mistake
 from pserv.model.status import Launch, Outcome, ReloadStep, Status, Story
 
@@ -219,6 +220,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("exec", "POST", "/v1/exec", "operate", Execute, Output | Ended | Error, True, "Run a command."),
     Operation("logs", "GET", "/v1/logs", "read", Logs, Line | Place | Dropped | Error, True, "Output of services."),
     Operation("events", "GET", "/v1/events", "read", Events, Progress | Dropped | Error, True, "Decisions."),
+    Operation("graph", "GET", "/v1/graph", "read", Names, Graph, text="Who needs whom, and which start waited."),
     Operation("show", "GET", "/v1/show", "read", Names, dict[str, Launch], text="The exact exec."),
     Operation("config", "GET", "/v1/config", "read", Empty, dict[str, Any], text="The accepted configuration."),
     Operation("down", "POST", "/v1/down", "operate", Down, ActStream, True, "Stop all and end the daemon."),

@@ -14,6 +14,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "exec": ("POST", "/v1/exec"),
     "logs": ("GET", "/v1/logs"),
     "events": ("GET", "/v1/events"),
+    "graph": ("GET", "/v1/graph"),
     "show": ("GET", "/v1/show"),
     "config": ("GET", "/v1/config"),
     "down": ("POST", "/v1/down"),

@@ -41,6 +41,8 @@ def _struct(value: msgspec.Struct) -> dict[str, Any]:
 def _value(value: Any, kind: str) -> Any:
     if isinstance(value, msgspec.Struct):
         return _struct(value)
+    if isinstance(value, dict):
+        return {name: _value(each, kind) for name, each in value.items()}
     if isinstance(value, tuple):
         return [_value(each, kind) for each in value]
     if value is None or kind not in WRITTEN:

@@ -69,6 +69,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("pserv events -f", "decisions as they are made"),
         ("pserv events web --json", "one JSON object a line"),
     ),
+    "graph": (
+        ("pserv graph web", "what it needs, and what made its start slow"),
+        ("pserv graph --dot | dot -Tsvg > services.svg", "as a picture"),
+    ),
     "show": (("pserv show web", "argv, environment (secrets masked), user, limits"),),
     "wait": (
         ("pserv wait db --for ready --timeout 30s", "for scripts"),

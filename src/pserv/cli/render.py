@@ -20,9 +20,9 @@ LOOKS = {
     "exited": ("✓", "dim"),
     "failed": ("✗", "red"),
 }
-COLUMNS = ("NAME", "STATE", "READY", "PID", "UPTIME", "RESTARTS", "CPU", "MEMORY")
+COLUMNS = ("NAME", "STATE", "READY", "HEALTH", "PID", "UPTIME", "RESTARTS", "CPU", "MEMORY")
 RIGHT = ("PID", "UPTIME", "RESTARTS", "CPU", "MEMORY")
-DISPENSABLE = ("CPU", "RESTARTS", "MEMORY", "READY", "UPTIME", "PID")
+DISPENSABLE = ("CPU", "RESTARTS", "MEMORY", "READY", "UPTIME", "PID", "HEALTH")
 """What a narrow terminal goes without, first to go first."""
 LEAST_WHY = 28
 """Columns for a reason beside its row; with fewer it goes below."""
@@ -34,7 +34,8 @@ def table(screen: Screen, services: Sequence[dict[str, Any]], now: float) -> lis
     reasons = [why(service, now) for service in services]
     indent = 2 if screen.terminal else 0
     widths = {name: max([len(name), *(len(row[name]) for row in cells)]) for name in COLUMNS}
-    shown = _fitting(widths, screen.width, indent)
+    columns = [name for name in COLUMNS if name != "HEALTH" or any(service.get("health") for service in services)]
+    shown = _fitting(columns, widths, screen.width, indent)
     used = indent + sum(widths[name] for name in shown) + 2 * len(shown)
     title = "".join(_padded(name, name, widths) + "  " for name in shown)
     told = any(reasons)
@@ -65,8 +66,8 @@ def look(service: dict[str, Any]) -> tuple[str, str]:
 
 
 def state_word(service: dict[str, Any]) -> str:
-    if service["state"] == "running" and service.get("health") == "unhealthy":
-        return "unhealthy"
+    if service["state"] == "running" and service.get("reloading"):
+        return "reloading"
     return str(service["state"])
 
 
@@ -121,6 +122,7 @@ def _cells(service: dict[str, Any]) -> dict[str, str]:
         "NAME": printable(service["name"]),
         "STATE": state_word(service),
         "READY": "yes" if service["ready"] else "no" if alive else "-",
+        "HEALTH": service.get("health") or "-",
         "PID": str(service["pid"]) if alive else "-",
         "UPTIME": duration(service.get("uptime")),
         "RESTARTS": str(service["restarts"]),
@@ -129,12 +131,13 @@ def _cells(service: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _fitting(widths: dict[str, int], width: int | None, indent: int) -> tuple[str, ...]:
-    shown = list(COLUMNS)
+def _fitting(columns: Iterable[str], widths: dict[str, int], width: int | None, indent: int) -> tuple[str, ...]:
+    shown = list(columns)
     for name in DISPENSABLE:
         if width is None or indent + sum(widths[n] for n in shown) + 2 * (len(shown) - 1) <= width:
             break
-        shown.remove(name)
+        if name in shown:
+            shown.remove(name)
     return tuple(shown)
 
 
@@ -149,7 +152,7 @@ def _row(
     parts = [screen.paint(screen.symbol(symbol), colour) + " "] if screen.terminal else []
     for name in shown:
         text = _padded(name, row[name], widths)
-        if name == "STATE":
+        if name == "STATE" or row[name] == "unhealthy":
             text = screen.paint(text, colour)
         elif row[name] == "-":
             text = screen.paint(text, "dim")

@@ -15,6 +15,10 @@ HISTORY = 8
 """So many of the last changes are told; `pserv events NAME` has all."""
 
 
+NEWS = {"ready": "green", "unready": "yellow", "healthy": "green", "unhealthy": "red"}
+"""Colours of what may be told of a service that goes on running."""
+
+
 def tell(screen: Screen, story: dict[str, Any], now: float) -> list[str]:
     """All about a service."""
     service = story["service"]
@@ -25,6 +29,8 @@ def tell(screen: Screen, story: dict[str, Any], now: float) -> list[str]:
     crash = story.get("crash")
     if crash:
         lines += ["", *_crash(screen, crash, now)]
+    for which, results in service.get("probes", {}).items():
+        lines += ["", *_probe(screen, which, results, now)]
     history = story["history"][-HISTORY:]
     if history:
         lines += ["", screen.paint("History", "bold"), *("  " + change(screen, each, now) for each in history)]
@@ -56,7 +62,7 @@ def change(screen: Screen, told: dict[str, Any], now: float, names: bool = False
     if now - at > 43_200:
         clock = time.strftime("%Y-%m-%d ", time.localtime(at)) + clock
     what = told.get("phase") if told["kind"] == "state" else told["kind"]
-    _, colour = render.LOOKS.get(str(what), ("", ""))
+    _, colour = render.LOOKS.get(str(what), ("", NEWS.get(str(what), "")))
     parts = [screen.paint(clock, "dim")]
     if names:
         parts.append(screen.paint(told["service"], "bold") if told["service"] else "-")
@@ -108,15 +114,18 @@ def _title(screen: Screen, service: dict[str, Any], story: dict[str, Any]) -> st
 def _facts(story: dict[str, Any], now: float) -> list[tuple[str, str]]:
     service = story["service"]
     state = render.state_word(service)
-    if service["state"] == "running" and not service["ready"]:
-        state += ", not ready"
     if service.get("since") is not None:
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(service["since"]))
         state += f" since {since} ({render.duration(max(now - service['since'], 0.0))})"
+    if service["state"] == "running" and not service["ready"]:
+        state += ", not ready"
+    if service.get("health"):
+        state += f", {service['health']}"
     told = [("state", state), ("reason", printable(service["reason"]))]
     if service.get("next") is not None:
         told.append(("next", f"in {render.duration(max(service['next'] - now, 0.0))}"))
-    told += [("trouble", printable(service.get("trouble", ""))), ("health", service.get("health") or "")]
+    told += [("says", printable(service.get("says", "")))]
+    told += [("trouble", printable(service.get("trouble", "")))]
     if service.get("pid") is not None:
         several = service.get("processes") or 1
         told.append(("pid", str(service["pid"]) + (f" and {several - 1} more" if several > 1 else "")))
@@ -170,6 +179,18 @@ def _crash(screen: Screen, crash: dict[str, Any], now: float) -> list[str]:
         used += f", {render.size(crash['max_rss'])}"
     ran = crash["max_rss"] or crash["user_cpu"] or crash["system_cpu"]
     return _section(screen, "Last failure", [head, *([used] if ran else []), *crash["lines"]], fold=False)
+
+
+def _probe(screen: Screen, which: str, results: list[dict[str, Any]], now: float) -> list[str]:
+    """The last answers to a probe; those of the present run, and others with their run."""
+    lines = [screen.paint(f"Probe {which}", "bold")]
+    for each in results:
+        clock = time.strftime("%H:%M:%S", time.localtime(each["at"])) + f".{int(each['at'] * 1000) % 1000:03d}"
+        mark = screen.paint("ok  " if each["ok"] else "fail", "green" if each["ok"] else "red")
+        other = "" if each["run"] == results[-1]["run"] else f", run {each['run']}"
+        took = screen.paint(f"in {render.duration(each['duration'])}{other}", "dim")
+        lines.append(f"  {screen.paint(clock, 'dim')} {mark} {printable(each['detail'])} {took}")
+    return lines
 
 
 def _folded(screen: Screen, text: str, indent: int) -> list[str]:

@@ -189,6 +189,15 @@ COMMANDS = (
         completes="service",
     ),
     Command(
+        "graph",
+        "Look",
+        "who needs whom, and which start waited for which",
+        "graph:graph",
+        (Option("dot", "flag", "as a graph for dot (graphviz)"),),
+        words=MANY,
+        completes="service",
+    ),
+    Command(
         "logs",
         "Look",
         "what services print",

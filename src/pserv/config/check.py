@@ -9,12 +9,14 @@ import signal
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from pserv.config import commandline
+from pserv.config import check_probes, commandline
 from pserv.config.findings import Findings, short, shown
 from pserv.config.fragments import ONE_OF, Declared
 from pserv.config.nodes import Scalar
 from pserv.config.scalars import suggestion, yaml_quoted
 from pserv.model import units
+from pserv.model.needs import Need
+from pserv.model.spec import ServiceSpec
 from pserv.rules import dependencies
 
 _UNCATCHABLE: Final = (signal.SIGSTOP,)
@@ -35,6 +37,7 @@ class Check:
             self._program(declared)
             self._identity(declared)
             self._life(declared)
+            self._probes(declared)
             self._places(declared)
         self._findings.service = ""
         self._dependencies()
@@ -140,6 +143,15 @@ class Check:
         if 0 in spec.success_exit_codes:
             self._note(declared, "success_exit_codes", "0 is always a success")
 
+    def _probes(self, declared: Declared) -> None:
+        unread = [which for which in ("ready", "health") if self._findings.told(declared.name, [f".{which}"])]
+        for (option, *inner), message, hint in check_probes.mistakes(declared.spec):
+            if option not in unread:
+                self._wrong(declared, option, message, hint, *inner)
+        health = declared.spec.health
+        if health is not None and health.on_failure == "restart" and declared.spec.policy in ("never", "on-success"):
+            self._note(declared, "health", f"marks it unhealthy and does not end it: restart is {declared.spec.policy}")
+
     def _places(self, declared: Declared) -> None:
         spec = declared.spec
         if spec.cwd is not None and not os.path.isdir(spec.cwd):
@@ -159,11 +171,20 @@ class Check:
 
     def _dependencies(self) -> None:
         specs = {name: declared.spec for name, declared in self._services.items()}
-        names = tuple(specs)
         for name, need in dependencies.unknown(specs):
             self._findings.service = name
-            hint = suggestion(need, names) or f"declare it under services, or remove {short(need)} here"
-            self._wrong(self._services[name], "depends_on", f"there is no service {shown(need)}", hint)
+            near = suggestion(need, tuple(specs))
+            if not specs[name].depends_on[need].required:
+                told = f"there is no service {shown(need)}, so it is not waited for"
+                self._note(self._services[name], "depends_on", f"{told}; {near}" if near else told)
+                continue
+            hint = near or f"declare it under services, or remove {short(need)} here"
+            self._wrong(self._services[name], "depends_on", f"there is no service {shown(need)}", hint, need)
+        for name, spec in specs.items():
+            self._findings.service = name
+            for need, edge in spec.depends_on.items():
+                if need in specs:
+                    self._condition(self._services[name], need, edge, specs[need])
         for cycle in dependencies.cycles(specs):
             declared = self._services[cycle[0]]
             self._findings.service = declared.name
@@ -174,6 +195,23 @@ class Check:
             message = f"the services wait for each other for ever: {path}"
             self._wrong(declared, "depends_on", message, "remove one of these dependencies")
         self._findings.service = ""
+
+    def _condition(self, declared: Declared, name: str, need: Need, spec: ServiceSpec) -> None:
+        """Conditions that never come, or not as their reader thinks."""
+        if need.condition == "healthy" and spec.health is None:
+            hint = f"give {short(name)} a health probe, or write {short(name)}: ready"
+            self._wrong(declared, "depends_on", f"{shown(name)} has no health probe to be healthy by", hint, name)
+        if need.condition != "completed" or spec.type == "oneshot":
+            return
+        if spec.policy in ("always", "on-success"):
+            told = (
+                f"{name} is started again when it ends (restart: {spec.policy}); it has completed at its first success"
+            )
+        elif spec.type == "notify" or spec.ready is not None or spec.health is not None:
+            told = f"{name} has completed when it ends with success; write {name}: ready if it is to run on"
+        else:
+            return
+        self._note(declared, "depends_on", told)
 
     def _shared_files(self) -> None:
         """Two writers of one file would cut each other's lines, and could not rotate it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from pserv.config import environment, neighbours, scalars
+from pserv.config import environment, neighbours, probing, scalars
 from pserv.config.findings import Findings, Path, Wrong, short, shown
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
 from pserv.config.scalars import Spread, expected, suggestion
@@ -20,7 +20,7 @@ Written = dict[str, Any]
 UNSET: Final = object()
 """An empty section (`env:` with all its lines commented out) is as good as none."""
 
-_MAY_BE_EMPTY: Final = frozenset(("struct", "list", "words", "arguments", "environment", "map"))
+_MAY_BE_EMPTY: Final = frozenset(("struct", "list", "words", "arguments", "environment", "map", "needs"))
 _FEW: Final = 12
 
 
@@ -36,7 +36,9 @@ class Decoder:
             "command": self._command,
             "arguments": self._command,
             "environment": lambda shape, node, path: environment.variables(node, path, self._findings),
-            "inactive": self._inactive,
+            "call": self._call,
+            "map": self._map,
+            "needs": self._needs,
         }
 
     def struct(self, shape: Shape, node: Mapping, path: Path) -> Written:
@@ -72,6 +74,10 @@ class Decoder:
             self._findings.add(path, wrong.message, wrong.hint, wrong.node or node)
             return UNSET
 
+    def option_value(self, shape: Shape, node: Node, path: Path) -> Any:
+        """The value of one option. Raises Wrong."""
+        return self._value(shape, node, path)
+
     def unknown(self, level: str, known: tuple[str, ...], key: Scalar, path: Path) -> None:
         """A key that nobody knows: what it is called here, or which one is meant."""
         hint = neighbours.called_here(level, key.text) or suggestion(key.text.replace("-", "_"), known)
@@ -91,7 +97,7 @@ class Decoder:
         if isinstance(node, Scalar) and node.is_null:
             if shape.kind == "output" and node.text:
                 return "null"
-            if shape.optional and (node.text or shape.kind == "inactive"):
+            if shape.optional and (node.text):
                 return None
             if shape.kind in _MAY_BE_EMPTY:
                 return UNSET
@@ -117,6 +123,10 @@ class Decoder:
         raise Wrong(f"{node.called} does not fit", f"write {expected(shape)}")
 
     def _struct_or_short(self, shape: Shape, node: Node, path: Path) -> Written:
+        if shape.cls in probing.PROBES:
+            return probing.read(self, self._findings, shape, node, path)
+        if isinstance(node, Scalar) and (written := probing.inner(shape, node)) is not None:
+            return written
         if isinstance(node, Mapping):
             pair = PAIRS.get(shape.cls)
             if pair and len(node.pairs) == 1 and not shape.options.keys() & node.pairs.keys():
@@ -189,6 +199,26 @@ class Decoder:
             raise Wrong(f"{shown(word)} is several words in one", f"write {path[-1]}: [{', '.join(parts)}]")
         return (word,)
 
+    def _needs(self, shape: Shape, node: Node, path: Path) -> dict[str, Any]:
+        """Services and what they must be; in a list each must be ready, as is one without a value."""
+        assert shape.item is not None
+        if isinstance(node, Mapping):
+            written = {name: self.option(shape.item, value, (*path, name)) for name, _, value in node}
+            return {name: build(shape.item, {} if each is UNSET else each) for name, each in written.items()}
+        for item in node.items if isinstance(node, Sequence) else ():
+            if isinstance(item, Mapping):
+                names = ", ".join(f"{short(text)}: …" for text in list(item.pairs)[:5])
+                raise Wrong("a mapping in a list of services", f"write {path[-1]}: {{{names}}}", item)
+        return {name: build(shape.item, {}) for name in self._words(shape, node, path)}
+
+    def _map(self, shape: Shape, node: Node, path: Path) -> dict[str, Any]:
+        """Names and texts, such as headers."""
+        assert shape.item is not None
+        if not isinstance(node, Mapping):
+            raise Wrong(f"{self._described(node)} where a mapping is expected", f"write {path[-1]}: {{NAME: value}}")
+        written = {name: self.option(shape.item, value, (*path, name)) for name, _, value in node}
+        return {name: value for name, value in written.items() if value is not UNSET}
+
     def _texts(self, node: Sequence, path: Path, shape: Shape) -> list[str]:
         texts = []
         for index, item in enumerate(node.items):
@@ -197,7 +227,7 @@ class Decoder:
                     raise Wrong(f"{item.called} where a word is expected", "quote it if it is meant literally")
                 if item.is_null:
                     raise Wrong("has no value", 'write a word, or "" for an empty one')
-                texts.append(scalars.filled(item, shape) if shape.kind == "words" else scalars.text(item))
+                texts.append(scalars.filled(item, shape) if shape.kind in ("words", "needs") else scalars.text(item))
             except Wrong as wrong:
                 self._findings.add((*path, index), wrong.message, wrong.hint, item)
         return texts
@@ -219,11 +249,18 @@ class Decoder:
             return (scalars.resolved(words[0], before), *words[1:])
         return words
 
-    def _inactive(self, shape: Shape, node: Node, path: Path) -> Any:
+    def _call(self, shape: Shape, node: Node, path: Path) -> tuple[str, ...]:
+        """A COMMAND: words, or a mapping that says whether a shell is to read them."""
         if not isinstance(node, Mapping):
-            raise Wrong(f"{self._described(node)} where a mapping is expected", f"write {path[-1]}: {{…}}")
-        self._findings.notes.append(f"{'.'.join(str(part) for part in path)} is not active yet")
-        return plain(node)
+            return self._command(shape, node, path)
+        if len(node.pairs) != 1 or not node.pairs.keys() <= {"command", "shell"}:
+            raise Wrong("a mapping where a command is expected", 'write {command: [prog, a]} or {shell: "a | b"}')
+        (word, (_, value)) = next(iter(node.pairs.items()))
+        if word == "command":
+            return self._command(shape, value, path)
+        if not isinstance(value, Scalar) or not value.text.strip():
+            raise Wrong("shell is no line for /bin/sh", 'write {shell: "a | b"}', value)
+        return ("/bin/sh", "-c", scalars.text(value))
 
 
 def _as_struct(shape: Shape, node: Node, path: Path) -> str:
@@ -257,12 +294,12 @@ def plain(node: Node) -> Any:
 
 
 def merge(shape: Shape, below: Written, above: Written) -> Written:
-    """`above` wins; maps and structs merge, everything else replaces."""
+    """`above` wins; maps and structs merge, everything else replaces, and so do dependencies, which may be a list."""
     merged = dict(below)
     for name, value in above.items():
         option = shape.options[name]
         under = merged.get(name)
-        if isinstance(value, dict) and isinstance(under, dict):
+        if isinstance(value, dict) and isinstance(under, dict) and option.shape.kind != "needs":
             is_struct = option.shape.kind == "struct"
             merged[name] = merge(option.shape, under, value) if is_struct else {**under, **value}
         else:

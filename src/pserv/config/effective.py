@@ -39,9 +39,20 @@ def written(shape: Shape, value: Any, *, defaults: bool = True) -> Any:
         return units.show_signal(value)
     if shape.kind == "octal":
         return units.show_octal(value)
+    if shape.kind == "needs":
+        return _needs(shape, value)
     if isinstance(value, tuple):
         return [written(shape.item, each) if shape.item else each for each in value]
     return msgspec.to_builtins(value)
+
+
+def _needs(shape: Shape, value: dict[str, Any]) -> Any:
+    """A list where all must be ready; else a mapping to conditions, or to all that was declared beside them."""
+    assert shape.item is not None
+    forms: dict[str, Any] = {name: _struct(shape.item, need, False) for name, need in value.items()}
+    if not any(forms.values()):
+        return list(forms)
+    return {name: value[name].condition if form.keys() <= {"condition"} else form for name, form in forms.items()}
 
 
 def _struct(shape: Shape, value: Any, defaults: bool) -> dict[str, Any]:

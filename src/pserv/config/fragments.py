@@ -10,6 +10,7 @@ from pserv.config.findings import Findings, Path, shown
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
 from pserv.config.places import is_name
 from pserv.config.shapes import DAEMON, SERVICE
+from pserv.model.probe import KINDS
 from pserv.model.spec import DaemonSpec, ServiceSpec
 
 TOP: Final = ("name", "daemon", "defaults", "services")
@@ -197,6 +198,10 @@ class Configuration:
         below = self._defaults
         if any(name in written for name in ONE_OF):
             below = {name: value for name, value in below.items() if name not in (*ONE_OF, "args")}
+        for which in ("ready", "health"):
+            probe, under = written.get(which), below.get(which)
+            if probe and under and not probe.keys().isdisjoint(KINDS):
+                below = {**below, which: {name: value for name, value in under.items() if name not in KINDS}}
         stop, under = written.get("stop"), below.get("stop")
         if stop and under:
             without = {"steps"} if stop.keys() & {"signal", "timeout"} else set()

@@ -100,7 +100,8 @@ def _skipped(findings: Findings, configuration: Configuration) -> dict[str, str]
     while changed:
         changed = False
         for name, spec in services.items():
-            if name not in notes and (need := next((n for n in spec.depends_on if n in notes), None)):
+            needs = (need for need, edge in spec.depends_on.items() if edge.required)
+            if name not in notes and (need := next((need for need in needs if need in notes), None)):
                 notes[name] = f"services.{name} is left out: it depends on {need}"
                 changed = True
     return notes

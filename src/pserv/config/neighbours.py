@@ -65,6 +65,8 @@ _SERVICE: Final = {
     "wantedby": "here it is called autostart",
     "requires": _called("depends_on"),
     "after": _called("depends_on"),
+    "wants": "here it is written depends_on: {NAME: {required: false}}",
+    "bindsto": _called("depends_on"),
     # circus, process-compose, pm2, pebble, dinit, horust, pitchfork
     "cmd": _called("command"),
     "run": _called("command"),
@@ -83,6 +85,9 @@ _SERVICE: Final = {
     "respawn": _called("restart"),
     "availability": _called("restart"),
     "retries": _called("max_retries"),
+    "readinessprobe": _called("ready"),
+    "startupprobe": _called("ready"),
+    "livenessprobe": _called("health"),
     "max_restarts": _called("max_retries"),
     "max_retry": _called("max_retries"),
     "restart_delay": "here it is written backoff: {initial: 1s}",
@@ -128,7 +133,60 @@ _STOP: Final = {
     "wait": _called("timeout"),
 }
 
-_TABLES: Final = {"ServiceSpec": _SERVICE, "top": _TOP, "Backoff": _BACKOFF, "Stop": _STOP}
+_NEED: Final = {
+    "optional": "here it is written required: false",
+    "state": _called("condition"),
+    "for": _called("condition"),
+    "wait": _called("timeout"),
+}
+
+_PROBE: Final = {
+    # compose
+    "test": "here it is called exec, a list without CMD; or shell, for a line",
+    "retries": _called("failures"),
+    "startperiod": "not needed: until it is ready failures do not count; the service's start_timeout says how long",
+    "startinterval": "not needed: until the first success it is asked after 50ms, then at gaps that grow to 1s",
+    "disable": "remove the probe",
+    # Kubernetes, process-compose
+    "httpget": _called("http"),
+    "tcpsocket": _called("tcp"),
+    "period": _called("interval"),
+    "periodseconds": _called("interval"),
+    "timeoutseconds": _called("timeout"),
+    "initialdelayseconds": _called("initial_delay"),
+    "failurethreshold": _called("failures"),
+    "successthreshold": _called("successes"),
+    "grpc": "here it is a command that asks, such as exec: grpc_health_probe -addr=:50051",
+    # habit
+    "starttimeout": "it is an option of the service, beside this probe",
+    "cmd": _called("exec"),
+    "script": _called("exec"),
+    "socket": _called("unix"),
+    "url": "here it is called http",
+    "port": "it belongs into the kind: tcp: {port: 5432}, or the whole probe as tcp:5432",
+    "path": "it belongs into the kind: http: {path: /health, port: 8080}",
+}
+
+_HTTP: Final = {
+    "url": "write the whole probe as http://:8080/health",
+    "uri": _called("path"),
+    "hostname": _called("host"),
+    "httpheaders": _called("headers"),
+    "statuscode": _called("status"),
+    "codes": _called("status"),
+    "insecure": "here it is written verify: false",
+}
+
+_TABLES: Final = {
+    "ServiceSpec": _SERVICE,
+    "top": _TOP,
+    "Backoff": _BACKOFF,
+    "Stop": _STOP,
+    "Need": _NEED,
+    "Ready": _PROBE,
+    "Health": _PROBE,
+    "Http": _HTTP,
+}
 
 
 def called_here(level: str, key: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from pserv.config.effective import written
-from pserv.config.scalars import EXPECTED, FALSE, OUTPUT_WORDS, POLICY_ALIASES, TRUE
+from pserv.config.probing import BESIDE, FORMS, PROBES
+from pserv.config.scalars import CONDITION_ALIASES, EXPECTED, FALSE, OUTPUT_WORDS, POLICY_ALIASES, TRUE
 from pserv.config.shapes import DAEMON, PAIRS, SERVICE, SHORT, Option, Shape
+from pserv.model.probe import KINDS, Http
 
 Json = dict[str, Any]
 
@@ -46,7 +48,18 @@ _KINDS: Final[dict[str, Json]] = {
     "output": {
         "anyOf": [{"enum": [*OUTPUT_WORDS, None]}, {"type": "string", "pattern": r"[./]"}],
     },
-    "inactive": {"type": "object"},
+    "map": {"type": "object"},
+    "call": {
+        "anyOf": [
+            *_WORDS["anyOf"],
+            {
+                "type": "object",
+                "properties": {"command": _WORDS, "shell": _TEXT},
+                "minProperties": 1,
+                "maxProperties": 1,
+            },
+        ]
+    },
     "any": {},
 }
 
@@ -131,8 +144,13 @@ def _required_schema(shape: Shape) -> Json:
         return {
             "anyOf": [{"enum": [*shape.choices, *POLICY_ALIASES]}, {"type": "string", "pattern": f"^({words}):[0-9]+$"}]
         }
+    if shape.kind == "condition":
+        return {"enum": [*shape.choices, *CONDITION_ALIASES]}
     if shape.choices:
         return {"enum": list(shape.choices)}
+    if shape.kind == "needs":
+        assert shape.item is not None
+        return {"anyOf": [*_WORDS["anyOf"], {"type": "object", "additionalProperties": _shape_schema(shape.item)}]}
     if shape.kind in ("integer", "number"):
         limits = {"minimum": shape.low, "maximum": shape.high}
         return {"type": shape.kind, **{name: limit for name, limit in limits.items() if limit is not None}}
@@ -147,6 +165,10 @@ def _required_schema(shape: Shape) -> Json:
 
 def _short_forms(shape: Shape) -> Json:
     forms = [_struct_schema(shape)]
+    if shape.cls in PROBES:
+        return {"anyOf": [_probe_schema(shape), *_WORDS["anyOf"]]}
+    if shape.cls is Http:
+        forms.append({"type": ["string", "integer"]})
     if short := SHORT.get(shape.cls):
         forms.append(_shape_schema(shape.options[short].shape))
     if pair := PAIRS.get(shape.cls):
@@ -155,12 +177,26 @@ def _short_forms(shape: Shape) -> Json:
     return {"anyOf": forms} if len(forms) > 1 else forms[0]
 
 
+def _probe_schema(shape: Shape) -> Json:
+    """A probe as a mapping: `shell` and `command` are forms of `exec`, and some options may also stand in the kind."""
+    schema = _struct_schema(shape)
+    beside = {name: value for name, value in schema["properties"].items() if name in BESIDE}
+    for name, value in schema["properties"].items():
+        for form in value.get("anyOf", ()) if name in KINDS else ():
+            if form.get("type") == "object" and name != "exec":
+                form["properties"] = {**form["properties"], **beside}
+    commands = _KINDS["call"]["anyOf"][-1]["properties"]
+    schema["properties"] = {**schema["properties"], **commands}
+    return schema
+
+
 _PAGE: Final = """# Options
 
 <!-- Written by docs/generate.py from src/pserv/model/spec.py: change it there. -->
 
 A configuration is one file, `pserv.yaml` or `pserv.toml`, or several of them. Its keys are `name`, `services`,
-`defaults` (any option of a service, for all that do not set it: maps are merged, everything else is replaced),
+`defaults` (any option of a service, for all that do not set it: maps but `depends_on` are merged, everything else is
+replaced),
 `daemon`, and `x-…`, which is not read and is a place for anchors. In keys `-` and `_` are the same. Relative paths are
 relative to the file they stand in.
 
@@ -185,9 +221,9 @@ def _section(title: str, shape: Shape, path: str) -> str:
     structs: list[tuple[str, Shape]] = []
     for option in shape.options.values():
         lines.append(_row(option))
-        inner = option.shape.item if option.shape.kind == "list" else option.shape
+        inner = option.shape.item if option.shape.kind in ("list", "needs") else option.shape
         if inner is not None and inner.kind == "struct" and inner.cls not in PAIRS:
-            structs.append((option.name, inner))
+            structs.append((option.name + (".SERVICE" if option.shape.kind == "needs" else ""), inner))
     sections = [_section(f"`{path}.{name}`", inner, f"{path}.{name}") for name, inner in structs]
     return "\n".join([*lines, "", *sections])
 
@@ -207,6 +243,8 @@ def _value_text(shape: Shape) -> str:
         return ", or ".join(_value_text(each) for each in shape.either)
     if shape.choices:
         return ", ".join(f"`{word}`" for word in shape.choices)
+    if shape.cls in PROBES:
+        return f"options below, a command, or only {', '.join(f'`{form}`' for form in FORMS)}"
     if shape.kind == "struct":
         short = SHORT.get(shape.cls)
         return f"options below, or only `{short}`" if short else "options below"

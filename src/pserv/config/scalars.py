@@ -19,6 +19,12 @@ TRUE: Final = frozenset(("true", "yes", "on"))
 FALSE: Final = frozenset(("false", "no", "off"))
 _DIGITS: Final = frozenset("0123456789")
 
+CONDITION_ALIASES: Final = {
+    "service_started": "started",
+    "service_healthy": "healthy",
+    "service_completed_successfully": "completed",
+}
+"""Compose's names."""
 POLICY_ALIASES: Final = {"no": "never", "unless-stopped": "always"}
 OUTPUT_WORDS: Final = ("log", "inherit", "null")
 
@@ -34,6 +40,7 @@ EXPECTED: Final = {
     "signal": f"a signal: {units.SIGNAL_FORMS}",
     "octal": f"permission bits in octal: {units.OCTAL_FORMS}",
     "words": "a word, or a list of words",
+    "needs": "a list of services, or a mapping of services to conditions",
     "list": "a list",
     "command": "a command: a string or a list of words",
     "arguments": "a list of words, or a string",
@@ -41,7 +48,7 @@ EXPECTED: Final = {
     "output": "a path, log, inherit or null",
     "struct": "a mapping of options",
     "map": "a mapping",
-    "inactive": "a mapping",
+    "call": "a command: a string, a list of words, or {shell: …}",
 }
 
 
@@ -159,6 +166,14 @@ def _one_of(value: str, shape: Shape) -> str:
     raise Wrong(f"{shown(value)} is not {expected(shape)}", suggestion(value, shape.choices))
 
 
+def _condition(node: Scalar, shape: Shape) -> str:
+    word = CONDITION_ALIASES.get(node.text, node.text)
+    if word not in shape.choices:
+        near = suggestion(word, (*shape.choices, *CONDITION_ALIASES)) or f"write one of {', '.join(shape.choices)}"
+        raise Wrong(f"{shown(node.text)} is no condition", near)
+    return word
+
+
 class Spread(dict[str, Any]):
     """The value of one option that also sets others beside it."""
 
@@ -183,7 +198,10 @@ def _policy(node: Scalar, shape: Shape) -> str | Spread:
 def _unit(parse: Callable[[str], float]) -> Callable[[Scalar, Shape], float]:
     def read(node: Scalar, shape: Shape) -> float:
         try:
-            return parse(node.text)
+            value = parse(node.text)
+            if shape.positive and not value:
+                raise ValueError(f"{node.text!r} is not more than 0")
+            return value
         except ValueError as error:
             reason = str(error).replace(repr(node.text), shown(node.text), 1)
             name = node.text.upper().removeprefix("SIG")
@@ -203,6 +221,7 @@ def command_words(node: Scalar, shape: Shape) -> tuple[str, ...]:
             hint = f"quote it ('{error.what}') if the program shall get it; else write the whole line as shell: \"…\""
         else:
             hint = f"write shell: {yaml_quoted(line)}"
+            hint = f"write {{shell: {yaml_quoted(line)}}}" if shape.kind == "call" else hint
         raise Wrong(f"{shown(line)} has {shown(error.what)} in it, which only a shell understands", hint) from None
     except ValueError as error:
         raise Wrong(f"{shown(line)} cannot be split into words: {error}", "close it, or write a list") from None
@@ -233,6 +252,7 @@ READERS: Final[dict[str, Callable[[Scalar, Shape], Any]]] = {
     "bool": _bool,
     "choice": _choice,
     "policy": _policy,
+    "condition": _condition,
     "duration": _unit(units.parse_duration),
     "size": _unit(units.parse_size),
     "signal": _unit(units.parse_signal),

@@ -7,9 +7,19 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 
+from pserv.model.needs import Need
+from pserv.model.probe import File, Log, Tcp, Unix
 from pserv.model.spec import Backoff, DaemonSpec, ServiceSpec, Stop, StopStep
 
-SHORT: Final[dict[type, str]] = {Stop: "signal", Backoff: "initial"}
+SHORT: Final[dict[type, str]] = {
+    Stop: "signal",
+    Backoff: "initial",
+    Need: "condition",
+    Tcp: "port",
+    Unix: "path",
+    File: "path",
+    Log: "pattern",
+}
 """Structs that may be written as one value, and the option that it is."""
 
 PAIRS: Final[dict[type, tuple[str, str]]] = {StopStep: ("signal", "timeout")}
@@ -25,13 +35,15 @@ class Shape:
     of a list or map, the `either` of alternatives, the `options` of a struct of class `cls`.
     """
 
-    __slots__ = ("choices", "cls", "either", "high", "item", "kind", "low", "optional", "options")
+    __slots__ = ("choices", "cls", "either", "high", "item", "kind", "low", "optional", "options", "positive")
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self.optional = False
         self.low: float | None = None
         self.high: float | None = None
+        self.positive = False
+        """More than 0 (a duration)."""
         self.choices: tuple[str, ...] = ()
         self.item: Shape | None = None
         self.either: tuple[Shape, ...] = ()
@@ -77,6 +89,7 @@ def _shape(hint: Any, kind: str) -> Shape:
         inner = next((each.extra["kind"] for each in metas if each.extra and "kind" in each.extra), "")
         shape = _shape(hint.__origin__, kind or inner)
         for meta in metas:
+            shape.positive = shape.positive or meta.gt == 0
             shape.low = meta.ge if meta.ge is not None else shape.low
             shape.high = meta.le if meta.le is not None else shape.high
         return shape

@@ -49,13 +49,24 @@ class Stdio:
 class Ready:
     """What the parent makes ready for the child. `folder`: the cgroup to join, None where it is there already.
 
-    `environment`: None where it depends on the user, whom only the child looks up.
+    `environment`: None where it depends on the user, whom only the child looks up. `handed`: descriptors by the number
+    that they shall have; `own_pid`: variables that say the child's pid.
     """
 
-    __slots__ = ("changed", "cookie", "environment", "folder", "launch", "mark", "original", "stdio")
+    __slots__ = (
+        "changed", "cookie", "environment", "folder", "handed", "launch", "mark", "original", "own_pid", "stdio",
+    )  # fmt: skip
 
     def __init__(
-        self, launch: Message, stdio: Stdio, original: Original, changed: Iterable[int], folder: str | None, cookie: str
+        self,
+        launch: Message,
+        stdio: Stdio,
+        original: Original,
+        changed: Iterable[int],
+        folder: str | None,
+        cookie: str,
+        handed: dict[int, int] | None = None,
+        own_pid: tuple[str, ...] = (),
     ) -> None:
         self.launch = launch
         self.stdio = stdio
@@ -64,6 +75,8 @@ class Ready:
         self.folder = folder
         self.cookie = cookie
         self.mark = mark.limit(cookie)
+        self.handed = handed or {}
+        self.own_pid = own_pid
         self.environment = (
             environment(launch, original.environment, None, cookie) if launch.get("user") is None else None
         )
@@ -73,6 +86,8 @@ def become(ready: Ready, report: int) -> NoReturn:
     """Turn this fork into the service. Tells (step, errno, detail) through `report` and exits when it cannot."""
     place = Place()
     try:
+        if ready.handed:  # out of the way of those
+            report = fcntl.fcntl(report, fcntl.F_DUPFD_CLOEXEC, max(ready.handed) + 1)
         _become(ready, place)
     except OSError as error:
         _tell(report, place.step, error.errno or 0, place.detail or str(error.filename or ""))
@@ -95,6 +110,7 @@ def _become(ready: Ready, place: Place) -> None:
     whom = identity.look_up(launch)
     place.at("stdio")
     _set_stdio(ready.stdio, whom)
+    _hand(ready.handed)
     if ready.mark is not None:
         mark.put(ready.mark)
     _set_limits(launch, ready.original, place)
@@ -108,6 +124,8 @@ def _become(ready: Ready, place: Place) -> None:
     if env is None:
         place.at("environment")
         env = environment(launch, ready.original.environment, whom, ready.cookie)
+    for name in ready.own_pid:
+        env.setdefault(name, str(os.getpid()))
     place.at("exec", launch["argv"][0])
     executing.execute(launch["argv"], env, place)
 
@@ -137,6 +155,14 @@ def _set_stdio(stdio: Stdio, whom: Identity | None) -> None:
         # Out of the way of 0 to 2, so that none is overwritten before it was used; the copies close on exec.
         sources = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in sources]
     for number, fd in enumerate(sources):
+        os.dup2(fd, number)
+
+
+def _hand(handed: dict[int, int]) -> None:
+    """Give descriptors the numbers that the service expects, past its exec."""
+    beyond = max(handed, default=0) + 1
+    sources = {number: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, beyond) for number, fd in handed.items()}
+    for number, fd in sources.items():
         os.dup2(fd, number)
 
 

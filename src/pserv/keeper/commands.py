@@ -44,7 +44,10 @@ class Commands:
         elif op == "yielded":
             keeper.upgrade.yielded()
         elif op == "loggers":
-            self._reply(message, pids=sorted(keeper.loggers.pids()))
+            self._reply(message, pids=sorted(keeper.loggers.pids()), dropped=keeper.notices.dropped)
+        elif op == "journals":
+            rows, journals = keeper.streams.journals(message["key"], message["run"])
+            self._reply(message, journals, streams=rows)
         elif op == "finish":
             keeper.order.finish(int(message["code"]))
         elif op == "target":
@@ -72,6 +75,7 @@ class Commands:
         if message.get("note") is not None:
             record.note = message["note"]
         keeper.reports.acknowledge(message.get("ack") or ())
+        keeper.notices.acknowledged(message.get("ack") or ())
         keeper.supervision.watch()
         rest = list(fds)
         for command in commands:
@@ -95,7 +99,10 @@ class Commands:
             taken, fds[:count] = fds[:count], []
             keeper.spawning.spawn(record, command["run"], command["launch"], taken)
         elif what == "forget":
+            keeper.notices.storing.discard(record)
             keeper.records.by_key.pop(record.key, None)
+        elif what == "discard":
+            keeper.notices.storing.discard(record)
         elif record.run is None or record.run.number != command["run"]:
             return  # gone already; the report of it and this command passed each other
         elif what == "signal":

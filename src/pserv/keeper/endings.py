@@ -11,8 +11,10 @@ import signal
 import time
 
 from pserv.keeper import cgroup, runs, usage
+from pserv.keeper.adopting import Adopting
 from pserv.keeper.loop import PRIORITY, Loop
 from pserv.keeper.membership import Membership
+from pserv.keeper.notices import Notices
 from pserv.keeper.reaping import Reaping
 from pserv.keeper.reports import Reports
 from pserv.keeper.roles import Roles
@@ -40,6 +42,8 @@ class Endings:
         reports: Reports,
         streams: Streams,
         spawning: Spawning,
+        notices: Notices,
+        adopting: Adopting,
         roles: Roles,
         membership: Membership,
         signals: Signals,
@@ -50,6 +54,8 @@ class Endings:
         self._reports = reports
         self._streams = streams
         self._spawning = spawning
+        self._notices = notices
+        self._adopting = adopting
         self._drain_timeout = drain_timeout
         self._membership = membership
         self._signals = signals
@@ -67,6 +73,7 @@ class Endings:
         """Go on with runs that another keeper program began; without such there is nothing to do."""
         for run in self._records.runs():
             self._spawning.watch(run)
+            self._adopting.watch(run)
             if run.killing:
                 run.killing = False
                 self.kill(run)
@@ -97,10 +104,21 @@ class Endings:
             self._membership.renew()
 
     def _leader_ended(self, run: Run, info: os.waitid_result) -> None:
-        self._spawning.hear(run)
         by_exit = info.si_code == os.CLD_EXITED
         code, signum = (info.si_status, None) if by_exit else (None, info.si_status)
-        run.end = End(code, signum, info.si_code == os.CLD_DUMPED, time.monotonic())
+        self._spawning.hear(run)
+        self._notices.last_words(run)
+        if run.pid != info.si_pid:
+            os.waitpid(info.si_pid, os.WNOHANG)  # it has named another main process, whose end is the run's
+            return
+        self.main_ended(run, code, signum, info.si_code == os.CLD_DUMPED)
+
+    def main_ended(self, run: Run, code: int | None, signum: int | None, core: bool) -> None:
+        """The main process ended: once for each run."""
+        if run.end is not None:
+            return
+        self._notices.last_words(run)
+        run.end = End(code, signum, core, time.monotonic())
         run.state = runs.EXITED
         if run.folder is None:
             self._ended.append(run)
@@ -207,6 +225,8 @@ class Endings:
             os.close(run.events)
             run.events = -1
         run.gone = True
+        self._notices.close(run)
+        self._adopting.release(run)
         self._records.leaders.pop(run.pid, None)  # a main process that survived is reaped as an orphan is
         if run.end is not None:
             usage.at_reaping(run, run.end)

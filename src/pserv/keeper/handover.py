@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
 from pserv.keeper import memory, runs
 from pserv.keeper.cgroup import Cgroups
 from pserv.keeper.host import Original
+from pserv.keeper.inbox import Inbox
 from pserv.keeper.protocol import Message
 from pserv.keeper.runs import End, Record, Run
 from pserv.keeper.worker import Stream, Worker
@@ -59,6 +61,10 @@ def describe(keeper: Keeper) -> tuple[Message, list[int]]:
     fds += [stream.fd for stream in streams.streams.values()] + [run.status for run in live if run.status >= 0]
     for worker in keeper.loggers.workers.values():
         fds += [*worker.hold, worker.journal]
+    fds += [_number(inbox) for inbox in keeper.notices.common.values()]
+    fds += [fd for record in records.by_key.values() for _, fd in record.stored]
+    for run in live:
+        fds += [fd for fd in (run.pidfd, run.inbox.ready, _number(run.inbox)) if fd >= 0]
     root = keeper.spawning.cgroups
     return {
         "boot": {name: getattr(boot, name) for name in boot.__slots__ if name not in ("complete", "kept", "version")},
@@ -67,9 +73,10 @@ def describe(keeper: Keeper) -> tuple[Message, list[int]]:
         "capabilities": keeper.capabilities,
         "cgroups": root.root if root is not None else None,
         "records": [
-            {"key": one.key, "note": one.note, "last_run": one.last_run, "run": _run(one.run)}
+            {"key": one.key, "note": one.note, "last_run": one.last_run, "run": _run(one.run), "stored": one.stored}
             for one in records.by_key.values()
         ],
+        "common": [[other, inbox.address, _number(inbox)] for other, inbox in keeper.notices.common.items()],
         "last_run": records.last_run,
         "reports": list(keeper.reports.kept.values()),
         "last_report": keeper.reports.last,
@@ -94,7 +101,13 @@ def _run(run: Run | None) -> Message | None:
         "noted": sorted(run.noted) if run.noted is not None else None,
         "strays": sorted(run.strays),
         "streams": [stream.id for stream in run.streams],
+        "pidfd": run.pidfd,
+        "inbox": [run.inbox.address, _number(run.inbox), run.inbox.ready],
     }
+
+
+def _number(inbox: Inbox) -> int:
+    return -1 if inbox.socket is None else inbox.socket.fileno()
 
 
 def read(fd: int) -> Message:
@@ -122,11 +135,15 @@ def restore(keeper: Keeper, state: Message) -> None:
     for row in state["records"]:
         record = Record(row["key"])
         record.note, record.last_run = row["note"], row["last_run"]
+        record.stored = [(name, fd) for name, fd in row.get("stored", ())]
+        for _, fd in record.stored:
+            os.set_inheritable(fd, False)
         if row["run"] is not None:
             record.run = _restored(row["run"], by_id)
             if not record.run.gone:
                 keeper.records.leaders[record.run.pid] = record.run
         keeper.records.by_key[record.key] = record
+    keeper.notices.restore({other: _inbox(address, fd, -1) for other, address, fd in state.get("common", ())})
     keeper.records.last_run = state["last_run"]
     keeper.reports.restore(state["reports"], state["last_report"])
     keeper.supervision.deaths = state["deaths"]
@@ -142,6 +159,13 @@ def _worker(row: Message, streams: dict[int, Stream]) -> Worker:
     return worker
 
 
+def _inbox(address: str, fd: int, ready: int) -> Inbox:
+    for held in (fd, ready):
+        if held >= 0:
+            os.set_inheritable(held, False)
+    return Inbox(address, socket.socket(fileno=fd) if fd >= 0 else None, ready)
+
+
 def _restored(row: dict[str, Any], streams: dict[int, Stream]) -> Run:
     own = [streams[number] for number in row["streams"] if number in streams]
     run = Run(row["key"], row["number"], row["pid"], row["folder"], row["status"], own, row["at"])
@@ -151,6 +175,9 @@ def _restored(row: dict[str, Any], streams: dict[int, Stream]) -> Run:
     run.failure = tuple(row["failure"]) if row["failure"] is not None else None
     run.noted = {(pid, start) for pid, start in row["noted"]} if row["noted"] is not None else None
     run.strays = set(row["strays"])
+    run.inbox, run.pidfd = _inbox(*row.get("inbox", ("", -1, -1))), row.get("pidfd", -1)
+    if run.pidfd >= 0:
+        os.set_inheritable(run.pidfd, False)
     if row["end"] is not None:
         run.end = End(row["end"]["code"], row["end"]["signal"], row["end"]["core"], row["end"]["at"])
         for name in End.__slots__:

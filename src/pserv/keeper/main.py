@@ -9,18 +9,20 @@ import time
 from collections.abc import Iterable, Mapping
 
 from pserv.keeper import cgroup, handover, host, leftovers
+from pserv.keeper.adopting import Adopting
 from pserv.keeper.boot import Boot
 from pserv.keeper.commands import Commands
 from pserv.keeper.endings import Endings
 from pserv.keeper.link import Trace
 from pserv.keeper.loop import READ, Loop
 from pserv.keeper.membership import Membership
+from pserv.keeper.notices import Notices
 from pserv.keeper.order import Order
 from pserv.keeper.protocol import PROTOCOL, Message
 from pserv.keeper.readers import Readers
 from pserv.keeper.reports import Reports
 from pserv.keeper.roles import Role, Roles
-from pserv.keeper.runs import Records
+from pserv.keeper.runs import Records, Run
 from pserv.keeper.signals import Signals
 from pserv.keeper.spawning import Spawning
 from pserv.keeper.streams import Streams
@@ -51,12 +53,16 @@ class Keeper:
         self.supervision.reports = self.reports
         self.streams = Streams(self.loop, self.roles, self.reports, trace)
         self.loggers = self.streams.loggers
-        self.spawning = Spawning(self.loop, self.records, self.reports, self.streams, original, boot.cookie)
+        self.adopting = Adopting(self.loop, self.records, self._main_ended)
+        self.notices = Notices(self.loop, self.records, self.reports, boot.run_dir, boot.cookie, self.adopting.adopt)
+        self.spawning = Spawning(
+            self.loop, self.records, self.reports, self.streams, self.notices, original, boot.cookie
+        )
         self.membership = Membership(self.records, self.roles, boot.cookie)
         self.signals = Signals(self.membership)
         self.endings = Endings(
-            self.loop, self.records, self.reports, self.streams, self.spawning, self.roles, self.membership,
-            self.signals, boot.drain_timeout,
+            self.loop, self.records, self.reports, self.streams, self.spawning, self.notices, self.adopting, self.roles,
+            self.membership, self.signals, boot.drain_timeout,
         )  # fmt: skip
         self.order = Order(self)
         self.upgrade = Upgrade(self)
@@ -79,6 +85,7 @@ class Keeper:
     def prepare(self, use_cgroups: bool) -> None:
         """Everything that comes before the first run, the end of an earlier keeper's leftovers included."""
         root = cgroup.find(self.boot.cookie)
+        self.notices.addresses.clean()
         self.facts["leftovers"] = leftovers.end(self.boot.cookie, root)
         self.spawning.cgroups = cgroup.open_root(root) if use_cgroups and root is not None else None
         subreaper = host.become_subreaper() or os.getpid() == 1
@@ -121,6 +128,7 @@ class Keeper:
                 os.unlink(path)
             except OSError:
                 pass
+        self.notices.addresses.clean()
         if self.spawning.cgroups is not None:
             self.spawning.cgroups.close()
         self.loop.close()
@@ -138,6 +146,9 @@ class Keeper:
         self.endings.turn_ended()
         self.upgrade.turn_ended()
         self.order.turn_ended()
+
+    def _main_ended(self, run: Run, code: int | None, signum: int | None, core: bool) -> None:
+        self.endings.main_ended(run, code, signum, core)
 
     def _lease_ended(self, events: int) -> None:
         try:

@@ -14,9 +14,12 @@ Supervisor to keeper:
     - `{"do": "signal", "run", "signal", "scope": "main"|"group"|"rest"|"all"}`
     - `{"do": "kill", "run"}` - SIGKILL to all of the run, to the fix point; report `gone` follows.
     - `{"do": "forget"}` - drop the record of the key (refused while a run of it lives).
+    - `{"do": "discard"}` - close the descriptors that runs of the key gave us to keep.
 
     LAUNCH is `{"argv": [...], "env": {...}, "inherit": true|[names], "cwd", "umask"?, "nice"?, "oom_score_adj"?,
     "limits"? {"nofile": [soft, hard]}, "user"?, "group"?, "groups"? [...], "tty"?, "stdin"?: "null"|"fd",
+    "notify"? (true: a socket of its own is NOTIFY_SOCKET, "shared": a common one; kept descriptors are LISTEN_FDS),
+    "watchdog"? (microseconds, WATCHDOG_USEC), "ready_fd"? (number of a descriptor on which a line is a `ready` report),
     "stdout": TARGET, "stderr": TARGET, "inherited"? : descriptors that came with the message are stdin, stdout and
     stderr in this order}`. TARGET is `{"kind": "file", "path", "mode"?}`, `{"kind": "null"}`, `{"kind": "inherit"}`,
     `{"kind": "stdout"}` (for stderr: the same pipe), or `{"kind": "passed"}` (the next descriptor of the message).
@@ -32,7 +35,11 @@ Supervisor to keeper:
     A process of the daemon's own code (`reader`); the reply carries one end of a socket pair to it.
 
 `{"op": "loggers", "seq"}`
-    The reply has `pids`: the logger's workers.
+    The reply has `pids`: the logger's workers, and `dropped`: the number of datagrams that were no notices of ours.
+
+`{"op": "journals", "seq", "key", "run"}`
+    The reply has `streams`: `{"stream", "path", "fd"}` of each output of that run that goes to a file, and as
+    descriptors the logger's journals, which tell where in the file it begins; `fd` counts them from 0.
 
 `{"op": "upgrade", "seq", "keeper": bool, "argv": [...]}`
     A new supervisor and logger, or the keeper itself, by exec of argv with two more words: the role (supervisor,
@@ -61,6 +68,11 @@ Keeper to supervisor:
     - `exited` {pid, code|null, signal|null, core, oom, at, utime, stime, max_rss (bytes), gone: bool, lines: [last
       lines], printed: bytes}. The logger has drained what was in the pipes, or was given up on. Code and signal are
       both null when the main process itself survived SIGKILL; `gone` with its name follows.
+    - `notice` {text, pid, at, main?: pid, stored?: count}: a datagram that a process of the run sent (sd_notify(3)),
+      text as it came. `main`: what it named is the main process now. `stored`: so many descriptors are kept for the
+      key, when that changed. At most 32 of a run are told and not acknowledged. All that were sent before the end of
+      the main process come before `exited`, and likewise
+    - `ready` {at}: a line came on the descriptor of `ready_fd`.
     - `gone` {survivors: [text], strays: count} follows an `exited` whose `gone` was false, once.
     - `refused` {error}: a `do` without `seq` was not carried out.
     - `upgrade` {ok: bool, text}; key ""

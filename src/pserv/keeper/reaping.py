@@ -61,7 +61,10 @@ class Reaping:
     def _ask_one_by_one(self) -> None:
         for pid, run in list(self._records.leaders.items()):
             if run.end is None:
-                info = os.waitid(os.P_PID, pid, _OPTIONS)
+                try:
+                    info = os.waitid(os.P_PID, pid, _OPTIONS)
+                except ChildProcessError:
+                    continue  # adopted, and still the child of another
                 if info is not None:
                     self._leader_ended(run, info)
         for pid in list(self._roles.own):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Any
 
+from pserv.keeper.inbox import Inbox
 from pserv.keeper.protocol import Message
 from pserv.keeper.worker import Stream
 
@@ -37,11 +38,12 @@ class Run:
 
     `status`: the pipe through which the child tells a failed step, -1 once it has closed. `failure`: what it told.
     `noted`: (pid, start) of descendants seen before the first signal. `strays`: pids found left after the main process.
+    `pidfd`: holds a main process that is not the one we spawned, else -1.
     """
 
     __slots__ = (
-        "at", "drained", "end", "events", "failure", "folder", "gone", "key", "killing", "lines", "noted", "number",
-        "pid", "printed", "reaped", "state", "status", "strays", "streams", "told", "wait",
+        "at", "drained", "end", "events", "failure", "folder", "gone", "inbox", "key", "killing", "lines", "noted",
+        "number", "pid", "pidfd", "printed", "reaped", "state", "status", "strays", "streams", "told", "wait",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +70,8 @@ class Run:
         self.strays: set[int] = set()
         self.events = -1
         self.wait = 0.0
+        self.inbox = Inbox()
+        self.pidfd = -1
 
     def described(self) -> Message:
         return {
@@ -76,15 +80,19 @@ class Run:
 
 
 class Record:
-    """What is kept of a key. `note` is the supervisor's, opaque; `last_run` is this key's latest."""
+    """What is kept of a key. `note` is the supervisor's, opaque; `last_run` is this key's latest.
 
-    __slots__ = ("key", "last_run", "note", "run")
+    `stored`: name and descriptor of what its runs gave us to keep.
+    """
+
+    __slots__ = ("key", "last_run", "note", "run", "stored")
 
     def __init__(self, key: str) -> None:
         self.key = key
         self.note: str | None = None
         self.last_run: int | None = None
         self.run: Run | None = None
+        self.stored: list[tuple[str, int]] = []
 
     def described(self) -> Message:
         run = self.run.described() if self.run is not None else None
@@ -126,6 +134,8 @@ class Records:
                 last = latest if problem is None else last
             elif what == "forget":
                 problem = "a run of it lives" if live else None
+            elif what == "discard":
+                problem = None
             else:
                 problem = _other_problem(command, latest)
             if problem is not None:

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable
 
-from pserv.keeper import cgroup, strays
+from pserv.keeper import adopting, cgroup, strays
 from pserv.keeper.membership import Membership
 from pserv.keeper.runs import Run
 from pserv.keeper.strays import Process
@@ -24,13 +24,14 @@ class Signals:
             return
         if run.folder is None and run.noted is None:
             self.note(run)
+        group = adopting.group(run) if scope != "main" else 0
         if scope == "main" and run.end is None:
-            _send(os.kill, run.pid, signum)
-        if scope in ("group", "all") and not _send(os.killpg, run.pid, signum) and run.end is None:
-            _send(os.kill, run.pid, signum)  # it has not made its session yet
+            _to_main(run, signum)
+        if scope in ("group", "all") and not _to_group(group, signum) and run.end is None:
+            _to_main(run, signum)  # it has not made its session yet
         if scope in ("rest", "all"):
             for process in self._membership.of([run])[run.number]:
-                if process.pid != run.pid and (scope == "rest" or process.group != run.pid):
+                if process.pid != run.pid and (scope == "rest" or process.group != group):
                     strays.send(process, signum)
 
     def note(self, run: Run) -> list[Process]:
@@ -42,13 +43,25 @@ class Signals:
     def strike(self, run: Run, left: list[Process]) -> None:
         """SIGKILL to all of it: to those in `left`, or when that is empty, to whom a new look finds."""
         if run.end is None:
-            _send(os.kill, run.pid, signal.SIGKILL)  # it may not have come to its group or cgroup yet
+            _to_main(run, signal.SIGKILL)  # it may not have come to its group or cgroup yet
         if run.folder is not None and cgroup.kill(run.folder):
             return
-        _send(os.killpg, run.pid, signal.SIGKILL)
+        group = adopting.group(run)
+        _to_group(group, signal.SIGKILL)
         for process in left or self._membership.of([run])[run.number]:
-            if process.group != run.pid:
+            if process.group != group:
                 strays.send(process, signal.SIGKILL)
+
+
+def _to_main(run: Run, signum: int) -> None:
+    if run.pidfd < 0:
+        _send(os.kill, run.pid, signum)
+    else:
+        _send(lambda _, number: adopting.send(run, number), run.pid, signum)
+
+
+def _to_group(group: int, signum: int) -> bool:
+    return group > 0 and _send(os.killpg, group, signum)
 
 
 def _send(send: Callable[[int, int], None], pid: int, signum: int) -> bool:

@@ -12,7 +12,9 @@ from pserv.keeper import child, runs
 from pserv.keeper.cgroup import Cgroups
 from pserv.keeper.forking import Forking
 from pserv.keeper.host import Original
+from pserv.keeper.inbox import Inbox
 from pserv.keeper.loop import READ, Loop
+from pserv.keeper.notices import Notices
 from pserv.keeper.protocol import Message
 from pserv.keeper.reports import Reports
 from pserv.keeper.runs import Record, Records, Run
@@ -22,6 +24,8 @@ from pserv.keeper.worker import Stream
 _PER_STREAM = 3
 """Descriptors that a stream may cost one process: its read end, the file, a copy on its way."""
 _RESERVE = 24
+_FIRST_HANDED = 3
+"""The number of the first descriptor of LISTEN_FDS (sd_listen_fds(3))."""
 _UNWRITTEN = 16
 """So many pipes of earlier runs may wait for a log that cannot be written, before the next run waits for it, too."""
 
@@ -36,16 +40,35 @@ class SpawnError(Exception):
         self.errno = error.errno or 0
 
 
+class Handing:
+    """What a run is handed besides: a launch with more variables, descriptors by number, variables for its pid."""
+
+    __slots__ = ("handed", "launch", "own_pid")
+
+    def __init__(self, launch: Message, handed: dict[int, int], own_pid: tuple[str, ...]) -> None:
+        self.launch = launch
+        self.handed = handed
+        self.own_pid = own_pid
+
+
 class Spawning:
     """Carries out `spawn` commands. Never waits: a child that hangs before execve has just not reported yet."""
 
     def __init__(
-        self, loop: Loop, records: Records, reports: Reports, streams: Streams, original: Original, cookie: str
+        self,
+        loop: Loop,
+        records: Records,
+        reports: Reports,
+        streams: Streams,
+        notices: Notices,
+        original: Original,
+        cookie: str,
     ) -> None:
         self._loop = loop
         self._records = records
         self._reports = reports
         self._streams = streams
+        self._notices = notices
         self._original = original
         self._cookie = cookie
         self.cgroups: Cgroups | None = None
@@ -58,9 +81,15 @@ class Spawning:
         self._records.last_run = record.last_run = number
         opened: list[Stream] = []
         ends: list[int] = list(fds)
+        inbox = Inbox()
         try:
-            self._fork(record, number, launch, fds, opened, ends)
+            try:
+                handing = self._hand(record, number, launch, inbox, ends)
+            except OSError as error:
+                raise SpawnError("descriptors", error, str(error.filename or "")) from None
+            self._fork(record, number, handing, fds, opened, ends, inbox)
         except SpawnError as failure:
+            inbox.close()
             for stream in opened:
                 self._streams.drop(stream)
             self._reports.add(
@@ -71,9 +100,45 @@ class Spawning:
             for fd in ends:
                 os.close(fd)
 
+    def _hand(self, record: Record, number: int, launch: Message, inbox: Inbox, ends: list[int]) -> Handing:
+        """Open what the run speaks to us through, and see what it is handed. Raises OSError."""
+        told: dict[str, str] = {}
+        own_pid: list[str] = []
+        handed: dict[int, int] = {}
+        if launch.get("notify"):
+            other_user, shared = launch.get("user") is not None, launch["notify"] == "shared"
+            opened = self._notices.open(number, other_user=other_user, shared=shared)
+            inbox.address, inbox.socket = opened.address, opened.socket
+            told["NOTIFY_SOCKET"] = inbox.address
+        if launch.get("watchdog"):
+            told["WATCHDOG_USEC"] = str(launch["watchdog"])
+            own_pid.append("WATCHDOG_PID")
+        if launch.get("notify") and record.stored:
+            handed = {_FIRST_HANDED + index: fd for index, (_, fd) in enumerate(record.stored)}
+            told["LISTEN_FDS"] = str(len(record.stored))
+            told["LISTEN_FDNAMES"] = ":".join(name for name, _ in record.stored)
+            own_pid.append("LISTEN_PID")
+        if launch.get("ready_fd"):
+            wanted = int(launch["ready_fd"])
+            if wanted in handed:
+                raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), f"{wanted}: it is one of LISTEN_FDS")
+            inbox.ready, handed[wanted] = os.pipe()
+            ends.append(handed[wanted])
+            os.set_blocking(inbox.ready, False)
+        env = {**told, **(launch.get("env") or {})}
+        return Handing({**launch, "env": env} if told else launch, handed, tuple(own_pid))
+
     def _fork(
-        self, record: Record, number: int, launch: Message, fds: list[int], opened: list[Stream], ends: list[int]
+        self,
+        record: Record,
+        number: int,
+        handing: Handing,
+        fds: list[int],
+        opened: list[Stream],
+        ends: list[int],
+        inbox: Inbox,
     ) -> None:
+        launch = handing.launch
         try:
             stdio = self._stdio(record.key, number, launch, fds, opened, ends)
             report, told = os.pipe()
@@ -84,7 +149,9 @@ class Spawning:
         folder = self.cgroups.make(number) if self.cgroups is not None else None
         cookie = f"{self._cookie}/{record.key}/{number}"
         self._changed = self._changed or child.changed_signals()
-        ready = child.Ready(launch, stdio, self._original, self._changed, folder, cookie)
+        ready = child.Ready(
+            launch, stdio, self._original, self._changed, folder, cookie, handing.handed, handing.own_pid
+        )
         # Until the child has its own, a signal to it would be noted in the wake-up pipe that both share.
         child.set_mask(signal.SIG_SETMASK, child.ALL_SIGNALS)
         try:
@@ -101,12 +168,14 @@ class Spawning:
         finally:
             child.set_mask(signal.SIG_SETMASK, ())
         run = Run(record.key, number, pid, folder, report, opened, time.monotonic())
+        run.inbox = inbox
         record.run = run
         self._records.leaders[pid] = run
         self.watch(run)
 
     def watch(self, run: Run) -> None:
-        """Hear how the child gets on."""
+        """Hear how the child gets on, and what it says."""
+        self._notices.watch(run)
         if run.status >= 0:
             self._loop.watch(run.status, READ, lambda events: self.hear(run))
 

@@ -70,6 +70,22 @@ class Streams:
         self.streams = streams
         self.last_stream = last_stream
 
+    def journals(self, key: str, run: int) -> tuple[list[Message], tuple[int, ...]]:
+        """The open outputs of a run that go to files, and the journals of the workers that write them.
+
+        Of each its `stream`, `path`, and in `fd` which of the journals tells where it begins.
+        """
+        rows: list[Message] = []
+        fds: list[int] = []
+        for stream in self.streams.values():
+            if stream.key != key or stream.run != run or stream.worker is None or "path" not in stream.target:
+                continue
+            if stream.worker.journal not in fds:
+                fds.append(stream.worker.journal)
+            place = fds.index(stream.worker.journal)
+            rows.append({"stream": stream.id, "path": stream.target["path"], "fd": place})
+        return rows, tuple(fds)
+
     # Who has which.
 
     def adopt(self) -> None:

@@ -13,6 +13,16 @@ _RECORDS = 8192
 _GROWTH = _RECORD.size * 170
 
 
+def start(fd: int, stream: int) -> int:
+    """The offset of a stream's first byte in its file, as the journal behind `fd` has it; -1 where there is none."""
+    records = os.pread(fd, max(os.fstat(fd).st_size - _RECORDS, 0), _RECORDS)
+    whole = len(records) - len(records) % _RECORD.size
+    for number, begin, _ in _RECORD.iter_unpack(records[:whole]):
+        if number == stream:
+            return int(begin)
+    return -1
+
+
 class Journal:
     """A memfd: the owner of the hold pipe's bytes, then one record a stream.
 

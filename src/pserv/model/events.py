@@ -90,6 +90,57 @@ class Gone(Event, frozen=True, tag=True):
     survivors: tuple[str, ...] = ()
 
 
+class Ready(Event, frozen=True, tag=True):
+    """The run said or showed that it is ready; `why` is how ("http 200", "READY=1"), `at` as of `Spawned`."""
+
+    run: int
+    why: str = ""
+    at: float | None = None
+
+
+class Unready(Event, frozen=True, tag=True):
+    """A run that was ready is not any more; it is left alone."""
+
+    run: int
+    why: str
+
+
+class Healthy(Event, frozen=True, tag=True):
+    """The health probe succeeds (again)."""
+
+    run: int
+    why: str = ""
+
+
+class Unhealthy(Event, frozen=True, tag=True):
+    """The health probe failed so often that it counts. `ends`: the run is to be ended if it would be started again."""
+
+    run: int
+    why: str
+    ends: bool = True
+
+
+class WatchdogExpired(Event, frozen=True, tag=True):
+    """The run did not give the sign of life that it had promised, or asked itself for its end."""
+
+    run: int
+    why: str
+
+
+class Extended(Event, frozen=True, tag=True):
+    """The run asked for more time to start or to stop (EXTEND_TIMEOUT_USEC): until then, on the monotonic clock."""
+
+    run: int
+    until: float
+
+
+class MainChanged(Event, frozen=True, tag=True):
+    """Another process of the run is its main process now (MAINPID)."""
+
+    run: int
+    pid: int
+
+
 class Configured(Event, frozen=True, tag=True):
     """The spec was exchanged while the service may be running; deadlines are taken anew from it."""
 
@@ -124,7 +175,8 @@ class Situation(msgspec.Struct, frozen=True):
     """What the machine may know besides the service's own life.
 
     `now` is the monotonic clock in seconds; `chance` a random number in [0, 1) for jitter; `next_run` the id a
-    spawn would get; `blocked` why it may not start yet; `hopeless` why it never will.
+    spawn would get; `blocked` why it may not start yet, which is to be looked at again at `until`; `hopeless` why it
+    never will.
     """
 
     now: float
@@ -132,6 +184,7 @@ class Situation(msgspec.Struct, frozen=True):
     next_run: int = 1
     blocked: str = ""
     hopeless: str = ""
+    until: float | None = None
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -141,7 +194,8 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     at: float
     service: str
     kind: str
-    """"state" for a change of phase, else what happened: "ready", "reload", "supervisor", "log", "signal"."""
+    """"state" for a change of phase, else what happened: "probe" (it fails, and did not before), "unready", "healthy",
+    "unhealthy", "reload", "supervisor", "log", "signal"."""
     phase: Phase | None = None
     goal: Goal | None = None
     reason: str = ""

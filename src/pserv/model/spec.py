@@ -6,46 +6,19 @@ flag is what `rules.reload` goes by: a new option is its line here and its use.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from pserv.model.kinds import Arguments, CommandLine, Duration, Octal, Path, SignalNumber, Words, fixed, live
+from pserv.model.needs import Need
+from pserv.model.probe import Health, Ready
+
 FORMAT = 1
 """Version of the accepted document; fields are only added within one version."""
 
-Duration = Annotated[float, Meta(ge=0, extra={"kind": "duration"})]
-"""Seconds; a user writes `500ms`, `10s`, `5m`, `2h`, `1d` or a number of seconds."""
-
-SignalNumber = Annotated[int, Meta(ge=1, le=64, extra={"kind": "signal"})]
-"""A signal; a user writes `TERM`, `SIGTERM` or `15`."""
-
-Octal = Annotated[int, Meta(ge=0, le=0o7777, extra={"kind": "octal"})]
-"""Permission bits; a user writes `022` or `"0640"`, always read as octal."""
-
-Path = Annotated[str, Meta(extra={"kind": "path"})]
-"""An absolute path in the document; a user may write it relative to the file it stands in."""
-
-Words = Annotated[tuple[str, ...], Meta(extra={"kind": "words"})]
-"""A list of words; one word alone is a list of one."""
-
-CommandLine = Annotated[tuple[str, ...], Meta(extra={"kind": "command"})]
-"""argv; a user may write one string, split as a shell would split it but run without a shell."""
-
-Arguments = Annotated[tuple[str, ...], Meta(extra={"kind": "arguments"})]
-"""Words for a program; a user may write one string, split in the same way."""
-
 Policy = Literal["never", "on-failure", "on-watchdog", "on-abnormal", "on-success", "always"]
-
-
-def live(text: str) -> Meta:
-    """An option whose change acts at once on a running service."""
-    return Meta(description=text, extra={"live": True})
-
-
-def fixed(text: str) -> Meta:
-    """An option whose change needs a new run of the service."""
-    return Meta(description=text, extra={"live": False})
 
 
 class Backoff(Struct, frozen=True, forbid_unknown_fields=True):
@@ -114,8 +87,11 @@ class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         Annotated[int, Meta(ge=-1000, le=1000)] | None, fixed("Preference of the OOM killer (Linux).")
     ] = None
     type: Annotated[
-        Literal["simple", "oneshot"],
-        fixed("simple: ready when it runs; oneshot: does its work, ends, and is ready then."),
+        Literal["simple", "notify", "oneshot"],
+        fixed(
+            "simple: ready when it runs, or when `ready` says so; notify: when it sends READY=1 (sd_notify); "
+            "oneshot: does its work, ends, and is ready then."
+        ),
     ] = "simple"
     autostart: Annotated[bool, live("Started with the daemon.")] = True
     restart: Annotated[
@@ -138,7 +114,11 @@ class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     start_timeout: Annotated[Duration | None, live("Time to become ready; by default 60s, none for a oneshot.")] = None
     max_runtime: Annotated[Duration | None, live("A run that lasts longer is stopped; a failure.")] = None
     stop: Annotated[Stop, live("How it is stopped.")] = Stop()
-    depends_on: Annotated[Words, live("Services that are ready before this one starts.")] = ()
+    depends_on: Annotated[
+        dict[str, Need],
+        Meta(extra={"kind": "needs"}),
+        live("Services that must be ready before this one starts, `[db]`; or what each must be, `{db: healthy}`."),
+    ] = {}
     stdout: Annotated[
         str, Meta(extra={"kind": "output"}), fixed("Where output goes: a path, log, inherit or null.")
     ] = "log"
@@ -149,8 +129,12 @@ class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     ] = None
     essential: Annotated[bool, live("When it ends for good, the daemon ends with its exit code.")] = False
     tty: Annotated[bool, fixed("Runs on a pseudo-terminal.")] = False
-    health: Annotated[
-        dict[str, Any] | None, Meta(extra={"kind": "inactive"}), live("Health probe: read, not yet active.")
+    ready: Annotated[Ready | None, live("When it is ready: a probe.")] = None
+    health: Annotated[Health | None, live("Whether it is well while it runs: a probe.")] = None
+    watchdog: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(extra={"kind": "duration"}),
+        fixed("WATCHDOG=1 must come at least so often, else it is ended with SIGABRT (sd_notify)."),
     ] = None
 
     @property
@@ -165,6 +149,15 @@ class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     @property
     def policy(self) -> Policy:
         return self.restart or ("never" if self.type == "oneshot" else "on-failure")
+
+    @property
+    def ready_by(self) -> Literal["exec", "notify", "probe", "end"]:
+        """What makes a run of it ready: execve, its own word, a probe's success, its end."""
+        if self.type == "oneshot":
+            return "end"
+        if self.type == "notify":
+            return "notify"
+        return "exec" if self.ready is None and self.health is None else "probe"
 
     @property
     def time_to_start(self) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
@@ -112,10 +113,20 @@ class Life(msgspec.Struct, frozen=True, omit_defaults=True):
     started: float = 0.0
     """When the current run was spawned; 0 when none lives."""
     ready_at: float | None = None
+    well_at: float | None = None
+    """Since when it is ready and not unhealthy; what makes a run stable is counted from here."""
+    health: Literal["", "healthy", "unhealthy"] = ""
+    """What the health probe says of this run; "" before it said anything."""
+    extended: float | None = None
+    """Until when the run asked to be given time, to start or to stop."""
     attempt: int = 0
     """Automatic restarts since the service was last stable or started by an operator."""
+    hung: int = 0
+    """Restarts of the streak that this run ended by being stable; should its watchdog end it, it never was."""
     restarts: int = 0
     """All automatic restarts since the operator's last start."""
+    waited: float = 0.0
+    """Seconds that the start of the last run waited for what it needs."""
     deadline: float | None = None
     step: int = 0
     """Which of the stop steps is under way; len(steps) after the KILL."""

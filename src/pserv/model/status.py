@@ -36,6 +36,16 @@ class CrashStatus(msgspec.Struct, frozen=True):
     lines: tuple[str, ...]
 
 
+class ProbeResult(msgspec.Struct, frozen=True, gc=False):
+    """One answer to a probe: when it was asked, how long it took, how or why not, and the number of the run."""
+
+    at: float
+    duration: float
+    ok: bool
+    detail: str
+    run: int
+
+
 class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One row of `pserv status`."""
 
@@ -44,7 +54,9 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     goal: Goal
     ready: bool
-    health: str | None = None
+    """A run that lives is ready."""
+    health: Literal["healthy", "unhealthy"] | None = None
+    """What its health probe says of the run that lives; null where none is declared, or before its first verdict."""
     pid: int | None = None
     run_id: str | None = None
     uptime: float | None = None
@@ -61,8 +73,14 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     next: float | None = None
     """When the deadline of the present state is."""
     autostart: bool = True
+    says: str = ""
+    """What the run says of itself (STATUS of sd_notify)."""
+    reloading: bool = False
+    """The run said that it reloads its configuration, and not yet that it has."""
     trouble: str = ""
     """What is wrong beside the state: a log that cannot be written, survivors of SIGKILL, a KILL that was needed."""
+    probes: dict[str, tuple[ProbeResult, ...]] = {}
+    """The last answers to the probes `ready` and `health`, oldest first; only of services asked for by name."""
 
 
 class Story(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,6 +122,8 @@ class DaemonStatus(msgspec.Struct, frozen=True, kw_only=True):
     trouble: tuple[str, ...] = ()
     """Sentences: a file changed and not loaded, a stuck log, strays, what this system lacks, the last traceback."""
     last_traceback: str = ""
+    dropped_notices: int = 0
+    """Datagrams to the sockets of services that were malformed, too long, or from others' processes."""
 
 
 class Status(msgspec.Struct, frozen=True):

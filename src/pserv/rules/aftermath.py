@@ -70,7 +70,7 @@ def reconsider(spec: ServiceSpec, life: Life, event: Configured, situation: Situ
     """ask the new policy; a wait under way may get shorter, never longer"""
     if life.ended is None or life.deadline is None:
         return Decision(life)
-    verdict = _verdict(spec, life.ended, life.attempt - 1, 0.0, situation)
+    verdict = restart.after(spec, life.ended, attempt=life.attempt - 1, hung=0, uptime=0.0, chance=situation.chance)
     if not verdict.restart:
         phase = Phase.FAILED if verdict.failed else Phase.EXITED
         return Decision(at_rest(life, phase, situation.now, verdict.reason))
@@ -89,8 +89,8 @@ def _follow(spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[
     if life.again:
         begun = begin(spec, fresh(life, life.order), situation, life.order + loudly)
         return Decision(begun.life, effects + begun.effects)
-    ready_for = ended.at - life.ready_at if life.ready_at is not None else 0.0
-    verdict = _verdict(spec, ended, life.attempt, ready_for, situation)
+    well_for = ended.at - life.well_at if life.well_at is not None else 0.0
+    verdict = restart.after(spec, ended, attempt=life.attempt, hung=life.hung, uptime=well_for, chance=situation.chance)
     reason = verdict.reason + loudly
     if not verdict.restart:
         phase = Phase.FAILED if verdict.failed else Phase.EXITED
@@ -100,19 +100,6 @@ def _follow(spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[
         return Decision(at_rest(due, Phase.BACKOFF, now, reason, now + verdict.delay), effects)
     begun = begin(spec, due, situation, reason)
     return Decision(begun.life, effects + begun.effects)
-
-
-def _verdict(spec: ServiceSpec, ended: Ended, attempt: int, uptime: float, situation: Situation) -> restart.Verdict:
-    return restart.after(
-        spec.policy,
-        ended,
-        attempt=attempt,
-        max_retries=spec.max_retries,
-        backoff=spec.backoff,
-        stable_after=spec.stable_after,
-        uptime=uptime,
-        chance=situation.chance,
-    )
 
 
 def _crash(life: Life, ended: Ended) -> tuple[Effect, ...]:

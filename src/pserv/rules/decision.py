@@ -33,6 +33,7 @@ def at_rest(life: Life, phase: Phase, now: float, reason: str, deadline: float |
         run=life.run,
         attempt=life.attempt,
         restarts=life.restarts,
+        waited=life.waited,
         deadline=deadline,
         killed=life.killed,
         ended=life.ended,

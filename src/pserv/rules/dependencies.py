@@ -1,14 +1,12 @@
-"""Who starts before whom, who stops first, who waits and who waits in vain, cycles. Nothing is started or stopped."""
+"""Who starts before whom, who ends first, who comes along, cycles. Whether one may start now is in `conditions`."""
 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 
-from pserv.model.spec import ServiceSpec
-from pserv.model.states import AT_REST, Goal, Life, Phase, Result
+from pserv.model.states import AT_REST, Goal, Phase
+from pserv.rules.conditions import Lives, Specs, met
 
-Specs = Mapping[str, ServiceSpec]
-Lives = Mapping[str, Life]
 NeededBy = Mapping[str, Sequence[str]]
 
 
@@ -16,13 +14,13 @@ def needed_by(specs: Specs) -> dict[str, list[str]]:
     """Who depends directly on each service; those that nobody depends on are left out."""
     found: dict[str, list[str]] = {}
     for name, spec in specs.items():
-        for need in dict.fromkeys(spec.depends_on):
+        for need in spec.depends_on:
             found.setdefault(need, []).append(name)
     return found
 
 
 def unknown(specs: Specs) -> list[tuple[str, str]]:
-    """(service, what it depends on) where there is no such service."""
+    """(service, what it depends on) where there is no such service, required or not."""
     return [(name, need) for name, spec in specs.items() for need in spec.depends_on if need not in specs]
 
 
@@ -75,8 +73,11 @@ def order(specs: Specs) -> list[list[str]]:
     return [*levels, list(left)] if left else levels
 
 
-def needs(names: Iterable[str], specs: Specs) -> list[str]:
-    """The services named and all that they need, what is needed first; cycles are cut, unknown names left out."""
+def needs(names: Iterable[str], specs: Specs, *, wanted: bool = True, every: bool = False) -> list[str]:
+    """The services named and all that they need, what is needed first; cycles are cut, unknown names left out.
+
+    What is not required comes along if it is `wanted` and would be started with the daemon, or if `every` one is.
+    """
     found: dict[str, None] = {}
     seen: set[str] = set()
     named = set(names)
@@ -89,8 +90,30 @@ def needs(names: Iterable[str], specs: Specs) -> list[str]:
             elif name in specs and name not in seen:
                 seen.add(name)
                 ahead.append((name, True))
-                ahead.extend((need, False) for need in reversed(specs[name].depends_on))
+                ahead.extend(
+                    (need, False)
+                    for need, edge in reversed(specs[name].depends_on.items())
+                    if every or edge.required or need in named or (wanted and need in specs and specs[need].autostart)
+                )
     return list(found)
+
+
+def to_start(names: Iterable[str], specs: Specs, lives: Lives, *, wanted: bool = True) -> list[str]:
+    """Of the services named and all that they need those that have to be told to start, in order (see `needs`)."""
+    named = set(names)
+    group = needs(named, specs, wanted=wanted)
+    unmet = {
+        need
+        for name in group
+        for need, edge in specs[name].depends_on.items()
+        if need in lives and need in specs and lives[need].phase is Phase.EXITED
+        if not met(edge, specs[need], lives[need])
+    }
+    return [
+        name
+        for name in group
+        if name in named or name in unmet or lives[name].goal is Goal.DOWN or lives[name].phase is Phase.FAILED
+    ]
 
 
 def dependents(names: Iterable[str], needed_by: NeededBy) -> list[str]:
@@ -106,40 +129,56 @@ def dependents(names: Iterable[str], needed_by: NeededBy) -> list[str]:
     return [name for name in found if name not in named]
 
 
-def may_stop(name: str, needed_by: NeededBy, lives: Lives, stopping: Container[str]) -> bool:
+def may_stop(name: str, needed_by: NeededBy, lives: Lives, *stopping: Container[str]) -> bool:
     """Whether nothing that depends on it, and is to stop as well, has still to be waited for.
 
     `stopping` are the services that wait to be told to stop; one that was told is known by its goal.
     """
     return not any(
-        dependent in stopping or (lives[dependent].goal is Goal.DOWN and lives[dependent].phase not in AT_REST)
+        lives[dependent].goal is Goal.DOWN or any(dependent in each for each in stopping)
         for dependent in needed_by.get(name, ())
         if dependent in lives and lives[dependent].phase not in AT_REST
     )
 
 
-def blocked(name: str, specs: Specs, lives: Lives) -> tuple[str, str]:
-    """Why a service may not start yet, and why it never will; empty strings where it may.
-
-    A dependency must be ready; one that is a oneshot must have ended cleanly. One that is down as asked, has failed
-    or has ended otherwise will not come by itself: nobody waits for it.
-    """
-    waits: list[str] = []
-    for need in specs[name].depends_on:
-        life = lives.get(need)
-        if life is None or need not in specs:
-            return "", f"needs {need}, which is no service"
-        if _met(specs[need], life):
-            continue
-        if life.goal is Goal.DOWN or life.phase in AT_REST:
-            verb = "failed" if life.phase is Phase.FAILED else f"is {life.state}"
-            return "", f"needs {need}, which {verb}: {life.reason}"
-        waits.append(need)
-    return (f"waiting for {', '.join(waits)}" if waits else ""), ""
+def restarted_with(names: Iterable[str], specs: Specs, lives: Lives) -> list[str]:
+    """Who runs and is to be restarted because one of these is, directly or not; without these themselves."""
+    found: dict[str, None] = {}
+    by = needed_by(specs)
+    named = list(names)
+    ahead = list(named)
+    while ahead:
+        need = ahead.pop()
+        for name in by.get(need, ()):
+            up = name in lives and lives[name].goal is Goal.UP and lives[name].phase in (Phase.STARTING, Phase.RUNNING)
+            if up and specs[name].depends_on[need].restart and name not in found and name not in named:
+                found[name] = None
+                ahead.append(name)
+    return list(found)
 
 
-def _met(spec: ServiceSpec, life: Life) -> bool:
-    if spec.type == "oneshot":
-        clean = life.ended is not None and life.ended.result is Result.SUCCESS
-        return clean and life.phase in (Phase.EXITED, Phase.BACKOFF)
-    return life.phase is Phase.RUNNING and life.ready_at is not None
+def may_restart(name: str, needed_by: NeededBy, lives: Lives, *ending: Container[str]) -> bool:
+    """Whether nothing that depends on it has still to end before it is restarted; `ending` are those that wait to."""
+    return not any(
+        any(dependent in each for each in ending) or lives[dependent].phase in (Phase.STOPPING, Phase.ENDING)
+        for dependent in needed_by.get(name, ())
+        if dependent in lives
+    )
+
+
+def left_behind(names: Iterable[str], needed_by: NeededBy, lives: Lives) -> dict[str, list[str]]:
+    """Who runs and depends directly on each of these that are stopped, and is not stopped with them."""
+    named = list(names)
+    found = {}
+    for name in named:
+        up = [
+            dependent
+            for dependent in needed_by.get(name, ())
+            if dependent not in named
+            and dependent in lives
+            and lives[dependent].goal is Goal.UP
+            and lives[dependent].phase in (Phase.STARTING, Phase.RUNNING)
+        ]
+        if up:
+            found[name] = up
+    return found

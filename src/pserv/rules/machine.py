@@ -1,6 +1,7 @@
 """The life of a service as one table: (phase, event) -> what is done, and where that may lead.
 
-What each cell does is in `starting`, `stopping` and `aftermath`. Diagram and table in the docs are drawn from here.
+What each cell does is in `starting`, `readiness`, `stopping` and `aftermath`. Diagram and table in the docs are drawn
+from here.
 """
 
 from __future__ import annotations
@@ -17,18 +18,25 @@ from pserv.model.events import (
     DependenciesChanged,
     Event,
     Exited,
+    Extended,
     Gone,
+    Healthy,
     Hurry,
+    MainChanged,
+    Ready,
     Restart,
     Situation,
     Spawned,
     SpawnFailed,
     Start,
     Stop,
+    Unhealthy,
+    Unready,
+    WatchdogExpired,
 )
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Goal, Life, Phase, Result
-from pserv.rules import aftermath, starting, stopping
+from pserv.rules import aftermath, readiness, starting, stopping
 from pserv.rules.decision import Decision, stay
 
 __all__ = ["TABLE", "Cell", "Decision", "Table", "decide", "settled", "succeeded"]
@@ -65,13 +73,14 @@ TABLE: Table = {
     (STOPPED, Configured): Cell(stay, (STOPPED,)),
     (STOPPED, Exited): Cell(aftermath.buried, (STOPPED,)),
     (STOPPED, Gone): Cell(aftermath.buried, (STOPPED,)),
-    # Wanted up, but something else must be ready first.
+    # Wanted up, but something else must be ready first; the deadline is when that has taken too long.
     (WAITING, Start): Cell(starting.start, BEGUN),
     (WAITING, Stop): Cell(stopping.cancel, (STOPPED,)),
     (WAITING, Restart): Cell(starting.start_over, BEGUN),
     (WAITING, Hurry): Cell(stay, (WAITING,)),
     (WAITING, DependenciesChanged): Cell(starting.try_again, BEGUN),
     (WAITING, Configured): Cell(starting.try_again, BEGUN),
+    (WAITING, DeadlinePassed): Cell(starting.try_again, BEGUN),
     (WAITING, Gone): Cell(aftermath.buried, (WAITING,)),
     # A spawn was ordered; the deadline is start_timeout (for a oneshot that runs, max_runtime too).
     (STARTING, Start): Cell(stay, (STARTING,)),
@@ -79,9 +88,16 @@ TABLE: Table = {
     (STARTING, Restart): Cell(stopping.restart_run, (STOPPING,)),
     (STARTING, Hurry): Cell(stay, (STARTING,)),
     (STARTING, DependenciesChanged): Cell(stay, (STARTING,)),
-    (STARTING, Configured): Cell(starting.set_deadline, (STARTING,)),
+    (STARTING, Configured): Cell(readiness.configured, (STARTING, RUNNING)),
     (STARTING, DeadlinePassed): Cell(stopping.start_overdue, (STOPPING,)),
     (STARTING, Spawned): Cell(starting.spawned, (STARTING, RUNNING)),
+    (STARTING, Ready): Cell(readiness.ready, (STARTING, RUNNING)),
+    (STARTING, Unready): Cell(readiness.unready, (STARTING,)),
+    (STARTING, Healthy): Cell(readiness.healthy, (STARTING, RUNNING)),
+    (STARTING, Unhealthy): Cell(stay, (STARTING,)),
+    (STARTING, WatchdogExpired): Cell(stopping.watchdog_expired, (STOPPING,)),
+    (STARTING, Extended): Cell(readiness.extended, (STARTING,)),
+    (STARTING, MainChanged): Cell(stopping.main_changed, (STARTING,)),
     (STARTING, SpawnFailed): Cell(aftermath.spawn_failed, (BACKOFF, FAILED)),
     (STARTING, Exited): Cell(aftermath.exited, (*OVER, ENDING)),
     # Up and ready; the deadline is when a streak of restarts is over, or max_runtime.
@@ -90,8 +106,15 @@ TABLE: Table = {
     (RUNNING, Restart): Cell(stopping.restart_run, (STOPPING,)),
     (RUNNING, Hurry): Cell(stay, (RUNNING,)),
     (RUNNING, DependenciesChanged): Cell(stay, (RUNNING,)),
-    (RUNNING, Configured): Cell(starting.set_deadline, (RUNNING,)),
+    (RUNNING, Configured): Cell(readiness.configured, (RUNNING,)),
     (RUNNING, DeadlinePassed): Cell(stopping.run_overdue, (RUNNING, STOPPING)),
+    (RUNNING, Ready): Cell(readiness.ready, (RUNNING,)),
+    (RUNNING, Unready): Cell(readiness.unready, (RUNNING,)),
+    (RUNNING, Healthy): Cell(readiness.healthy, (RUNNING,)),
+    (RUNNING, Unhealthy): Cell(stopping.unhealthy, (RUNNING, STOPPING)),
+    (RUNNING, WatchdogExpired): Cell(stopping.watchdog_expired, (STOPPING,)),
+    (RUNNING, Extended): Cell(readiness.extended, (RUNNING,)),
+    (RUNNING, MainChanged): Cell(stopping.main_changed, (RUNNING,)),
     (RUNNING, Exited): Cell(aftermath.exited, (*OVER, ENDING)),
     # A stop signal was sent and the main process lives; the deadline is the next step's, none after SIGKILL.
     (STOPPING, Start): Cell(stopping.start_when_gone, (STOPPING,)),
@@ -103,6 +126,8 @@ TABLE: Table = {
     (STOPPING, DeadlinePassed): Cell(stopping.stop_overdue, (STOPPING,)),
     (STOPPING, Spawned): Cell(stopping.spawned_late, (STOPPING,)),
     (STOPPING, SpawnFailed): Cell(aftermath.spawn_failed, (STOPPED, *BEGUN, BACKOFF)),
+    (STOPPING, Extended): Cell(stopping.extended, (STOPPING,)),
+    (STOPPING, MainChanged): Cell(stopping.main_changed, (STOPPING,)),
     (STOPPING, Exited): Cell(aftermath.exited, (STOPPED, *BEGUN, BACKOFF, ENDING)),
     (STOPPING, Gone): Cell(aftermath.gone_unseen, (STOPPED, *BEGUN, BACKOFF)),
     # The main process has ended, the rest of its run has not; the deadline is SIGKILL's, none after it.
@@ -162,6 +187,10 @@ def _late(life: Life, event: Event, now: float) -> bool:
     match event:
         case Spawned(run=run) | SpawnFailed(run=run) | Exited(run=run) | Gone(run=run):
             return run != life.run
+        case Ready(run=run) | Unready(run=run) | Healthy(run=run) | Unhealthy(run=run) | WatchdogExpired(run=run):
+            return run != life.run or life.phase not in (STARTING, RUNNING)
+        case Extended(run=run) | MainChanged(run=run):
+            return run != life.run or life.phase not in (STARTING, RUNNING, STOPPING)
         case DeadlinePassed():
             return life.deadline is None or now < life.deadline
     return False

@@ -11,10 +11,12 @@ import shlex
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
+import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from pserv.model import units
+from pserv.model.needs import Need
 from pserv.model.spec import Document, ServiceSpec
 from pserv.model.status import ReloadStep
 from pserv.rules import dependencies, secrecy
@@ -114,7 +116,7 @@ def _compare(old: Struct, new: Struct, prefix: str = "") -> Iterator[Difference]
             continue
         if isinstance(left, Struct) and isinstance(right, Struct):
             yield from _compare(left, right, f"{name}.")
-        elif option.kind == "environment":
+        elif isinstance(left, Mapping) and option.kind != "needs":
             yield from _compare_variables(left, right, name, option.live)
         else:
             yield Difference(name, _text(name, _show(left, option.kind), _show(right, option.kind)), option.live)
@@ -143,8 +145,21 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     "octal": units.show_octal,
     "command": shlex.join,
     "arguments": shlex.join,
-    "inactive": lambda value: "(not shown)",
+    "call": shlex.join,
+    "needs": lambda needs: f"[{', '.join(_need(name, need) for name, need in needs.items())}]",
 }
+
+
+def _need(name: str, need: Need) -> str:
+    """One dependency with what is not usual about it: "db", "cache (healthy, not required)"."""
+    told = [
+        "" if need.condition == "ready" else need.condition,
+        "" if need.required else "not required",
+        "restart" if need.restart else "",
+        "" if need.timeout is None else units.show_duration(need.timeout),
+    ]
+    unusual = ", ".join(each for each in told if each)
+    return f"{name} ({unusual})" if unusual else name
 
 
 def _show(value: Any, kind: str = "") -> str:
@@ -154,9 +169,26 @@ def _show(value: Any, kind: str = "") -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Struct):
-        return " ".join(_show(getattr(value, each.name), each.kind) for each in _options(type(value)))
+        return " ".join(_set(value))
+    if isinstance(value, Mapping) and kind not in _SHOWN:
+        return f"[{', '.join(f'{each}: {secrecy.masked(each, text)}' for each, text in value.items())}]"
     if isinstance(value, tuple) and kind not in _SHOWN:
         return f"[{', '.join(_show(each) for each in value)}]"
     text = _SHOWN[kind](value) if kind in _SHOWN else str(value)
     text = text.replace("\n", "\\n") or '""'
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _set(value: Struct) -> Iterator[str]:
+    """What is declared in a struct: "QUIT", "30 s"; with the name what has a default and is not that: "tcp port 1"."""
+    for option, field in zip(_options(type(value)), msgspec.structs.fields(value), strict=True):
+        inner = getattr(value, option.name)
+        if field.required:
+            yield _show(inner, option.kind)
+        elif inner != field.default and inner != _made(field.default_factory):
+            yield f"{option.name} {_show(inner, option.kind)}".rstrip()
+
+
+def _made(factory: Any) -> Any:
+    """The default that a factory makes; NODEFAULT where there is none."""
+    return factory if factory is msgspec.NODEFAULT else factory()

@@ -65,27 +65,21 @@ class Verdict(msgspec.Struct, frozen=True):
     failed: bool = False
 
 
-def after(
-    policy: Policy,
-    ended: Ended,
-    *,
-    attempt: int,
-    max_retries: int | None,
-    backoff: Backoff,
-    stable_after: float,
-    uptime: float,
-    chance: float,
-) -> Verdict:
+def after(spec: ServiceSpec, ended: Ended, *, attempt: int, hung: int, uptime: float, chance: float) -> Verdict:
     """What follows an end: `attempt` restarts of the streak were made, the run had been ready for `uptime` seconds.
 
-    A run ended by its watchdog is never stable, so that an endless kill loop ends at `max_retries` too.
+    A run ended by its watchdog is never stable, so that an endless kill loop ends at `max_retries` too: it goes on
+    with the streak of `hung` restarts that it had seemed to end.
     """
+    policy, backoff, max_retries = spec.policy, spec.backoff, spec.max_retries
     how = describe(ended)
     told = how if ended.step or ended.detail else f"{how} after {units.show_duration(ended.uptime)}"
     if ended.result not in RESTARTS[policy]:
         return Verdict(False, f"{told}; policy {policy}", failed=ended.result is not Result.SUCCESS)
-    stable = ended.result is not Result.WATCHDOG and uptime >= stable_time(backoff, attempt, stable_after)
-    number = 1 if stable else attempt + 1
+    if ended.result is Result.WATCHDOG:
+        number = max(attempt, hung) + 1
+    else:
+        number = 1 if uptime >= stable_time(spec, attempt) else attempt + 1
     if max_retries is not None and number > max_retries:
         retries = "1 retry" if max_retries == 1 else f"{max_retries} retries"
         return Verdict(False, f"gave up after {retries}: {how}; policy {policy}", failed=True)
@@ -96,7 +90,7 @@ def after(
 
 def describe(ended: Ended) -> str:
     """How a run ended, in words: "exit code 1", "killed by SIGSEGV (core dumped)", "cannot exec /no/such: No …"."""
-    if ended.result in (Result.TIMEOUT, Result.WATCHDOG) and ended.detail:
+    if ended.result in (Result.TIMEOUT, Result.WATCHDOG, Result.PROTOCOL) and ended.detail:
         return ended.detail
     if ended.step:
         return describe_step(ended.step, ended.errno, ended.detail, ended.text)
@@ -136,10 +130,15 @@ def longest(backoff: Backoff, number: int) -> float:
     return delay(backoff, number, 1.0, failed_spawn=True)
 
 
-def stable_time(backoff: Backoff, attempt: int, stable_after: float) -> float:
-    """Seconds that the run after restart `attempt` must be ready, to end the streak: no less than it was waited for."""
-    waited = longest(backoff, attempt) if attempt > 1 else 0.0
-    return max(stable_after, waited, SHORTEST_STABLE)
+def stable_time(spec: ServiceSpec, attempt: int) -> float:
+    """Seconds that the run after restart `attempt` must be ready, to end the streak.
+
+    No less than it was waited for, nor than a round of failing health checks takes.
+    """
+    waited = longest(spec.backoff, attempt) if attempt > 1 else 0.0
+    health = spec.health
+    checked = 0.0 if health is None else health.initial_delay + health.failures * (health.every + health.patience)
+    return max(spec.stable_after, waited, checked, SHORTEST_STABLE)
 
 
 def _nominal(backoff: Backoff, number: int) -> float:
@@ -157,17 +156,22 @@ def _nominal(backoff: Backoff, number: int) -> float:
 
 
 def classify(spec: ServiceSpec, life: Life, event: Exited, now: float) -> Ended:
-    """How the run of `life` ended; `now` is used where the event has no time of its own."""
+    """How the run of `life` ended; `now` is used where the event has no time of its own.
+
+    A clean end before it was ready is none: who waited for it waited in vain.
+    """
     at = now if event.at is None else event.at
     uptime = max(at - life.started, 0.0) if life.started else 0.0
+    result = _result(spec, life, event, uptime)
+    early = result is Result.SUCCESS and life.phase is Phase.STARTING and spec.ready_by in ("notify", "probe")
     return Ended(
-        result=_result(spec, life, event, uptime),
+        result=Result.PROTOCOL if early else result,
         run=life.run,
         at=at,
         uptime=uptime,
         code=event.code,
         signal=event.signal,
-        detail=life.fault,
+        detail=f"ended with exit code {event.code or 0} before it was ready" if early else life.fault,
         killed=life.killed,
     )
 
@@ -187,7 +191,7 @@ def _result(spec: ServiceSpec, life: Life, event: Exited, uptime: float) -> Resu
         return Result.SUCCESS
     if code:
         return Result.EXIT_CODE
-    left = not event.gone and spec.type == "simple" and life.phase is not Phase.STOPPING
+    left = not event.gone and spec.type in ("simple", "notify") and life.phase is not Phase.STOPPING
     return Result.PROTOCOL if left and uptime < BACKGROUND else Result.SUCCESS
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 _WORDS = frozenset(
-    {"AUTH", "CREDENTIAL", "CREDENTIALS", "DSN", "KEY", "PASS", "PASSPHRASE", "PASSWD", "PASSWORD", "PRIVATE", "PWD"}
-    | {"SALT", "SECRET", "SECRETS", "TOKEN", "TOKENS"}
+    {"AUTH", "AUTHORIZATION", "COOKIE", "CREDENTIAL", "CREDENTIALS", "DSN", "KEY", "PASS", "PASSPHRASE", "PASSWD"}
+    | {"PASSWORD", "PRIVATE", "PWD", "SALT", "SECRET", "SECRETS", "TOKEN", "TOKENS"}
 )
 _PARTS = ("APIKEY", "CREDENTIAL", "PASSW", "PASSPHRASE", "SECRET", "TOKEN")
 _HARMLESS = frozenset({"PWD", "OLDPWD"})
@@ -23,6 +25,14 @@ def looks_secret(name: str, value: str = "") -> bool:
 def masked(name: str, value: str) -> str:
     """The value as it may be shown."""
     return MASK if value and looks_secret(name, value) else value
+
+
+def mask(options: dict[str, Any]) -> None:
+    """Mask, in the options of a service as plain data, its variables and the headers that its probes send."""
+    places = [options, *((options.get(probe) or {}).get("http") or {} for probe in ("ready", "health"))]
+    for place, named in zip(places, ("env", "headers", "headers"), strict=True):
+        if named in place:
+            place[named] = {name: masked(name, value) for name, value in place[named].items()}
 
 
 def _has_password(value: str) -> bool:

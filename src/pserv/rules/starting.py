@@ -1,4 +1,4 @@
-"""Cells of the machine's table that lead to a run, and to a run that is ready. How a run is ended is in `stopping`."""
+"""Cells of the machine's table that lead to a run. When it is ready is in `readiness`, its end in `stopping`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from pserv.model.events import (
 )
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Goal, Life, Phase
-from pserv.rules import restart
-from pserv.rules.decision import Decision, at_rest, soonest
+from pserv.rules import readiness, restart
+from pserv.rules.decision import Decision, at_rest
 
 
 def start(spec: ServiceSpec, life: Life, event: Start, situation: Situation) -> Decision:
@@ -43,19 +43,14 @@ def try_again(
 
 
 def spawned(spec: ServiceSpec, life: Life, event: Spawned, situation: Situation) -> Decision:
-    """ready, but for a oneshot, which is ready when it has ended"""
+    """ready, unless a probe, its own word or (a oneshot) its end is to say so"""
     at = situation.now if event.at is None else event.at
-    runs = replace(life, pid=event.pid, started=at)
-    if spec.type == "oneshot":
-        return Decision(replace(runs, deadline=start_deadline(spec, runs)))
-    ready = replace(runs, phase=Phase.RUNNING, since=situation.now, ready_at=at)
-    return Decision(replace(ready, deadline=run_deadline(spec, ready)))
-
-
-def set_deadline(spec: ServiceSpec, life: Life, event: Configured, situation: Situation) -> Decision:
-    """take the deadline anew from the spec"""
-    deadline = start_deadline(spec, life) if life.phase is Phase.STARTING else run_deadline(spec, life)
-    return Decision(replace(life, deadline=deadline))
+    runs = replace(life, pid=life.pid or event.pid, started=at)
+    if spec.ready_by == "exec" and life.ready_at is None:
+        runs = replace(runs, ready_at=at)
+    if runs.ready_at is None:
+        runs = replace(runs, reason=life.reason + readiness.waits(spec))
+    return readiness.after_news(spec, runs, situation.now, at)
 
 
 def begin(spec: ServiceSpec, life: Life, situation: Situation, reason: str) -> Decision:
@@ -63,7 +58,7 @@ def begin(spec: ServiceSpec, life: Life, situation: Situation, reason: str) -> D
     if situation.hopeless:
         return Decision(at_rest(life, Phase.FAILED, situation.now, situation.hopeless))
     if situation.blocked:
-        return Decision(at_rest(life, Phase.WAITING, situation.now, situation.blocked))
+        return Decision(at_rest(life, Phase.WAITING, situation.now, situation.blocked, situation.until))
     begun = Life(
         phase=Phase.STARTING,
         goal=Goal.UP,
@@ -72,35 +67,13 @@ def begin(spec: ServiceSpec, life: Life, situation: Situation, reason: str) -> D
         run=situation.next_run,
         attempt=life.attempt,
         restarts=life.restarts,
+        waited=situation.now - life.since if life.phase is Phase.WAITING else 0.0,
         ended=life.ended,
         order=life.order,
     )
-    return Decision(replace(begun, deadline=start_deadline(spec, begun)), (Spawn(begun.run),))
+    return Decision(replace(begun, deadline=readiness.start_deadline(spec, begun)), (Spawn(begun.run),))
 
 
 def fresh(life: Life, order: str) -> Life:
     """Wanted up by an operator: no streak of restarts is held against it."""
-    return replace(life, goal=Goal.UP, order=order, attempt=0, restarts=0)
-
-
-def start_deadline(spec: ServiceSpec, life: Life) -> float | None:
-    """When a start is overdue: start_timeout, and for what has been spawned (a oneshot) max_runtime."""
-    limit = None if spec.time_to_start is None else life.since + spec.time_to_start
-    return soonest(limit, _longest_run(spec, life))
-
-
-def run_deadline(spec: ServiceSpec, life: Life) -> float | None:
-    """When a run that ends a streak is stable (no timer is needed without a streak), and max_runtime."""
-    stable = None
-    if life.attempt and life.ready_at is not None:
-        stable = life.ready_at + restart.stable_time(spec.backoff, life.attempt, spec.stable_after)
-    return soonest(stable, _longest_run(spec, life))
-
-
-def _longest_run(spec: ServiceSpec, life: Life) -> float | None:
-    return life.started + spec.max_runtime if spec.max_runtime is not None and life.started else None
-
-
-def outlasted(spec: ServiceSpec, life: Life, now: float) -> bool:
-    end = _longest_run(spec, life)
-    return end is not None and now >= end
+    return replace(life, goal=Goal.UP, order=order, attempt=0, hung=0, restarts=0)

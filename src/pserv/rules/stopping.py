@@ -5,11 +5,29 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from pserv.model import units
-from pserv.model.events import Configured, DeadlinePassed, Hurry, Kill, Restart, Signal, Situation, Spawned, Start, Stop
+from pserv.model.events import (
+    Configured,
+    DeadlinePassed,
+    Extended,
+    Hurry,
+    Kill,
+    MainChanged,
+    Restart,
+    Signal,
+    Situation,
+    Spawned,
+    Start,
+    Stop,
+    Unhealthy,
+    WatchdogExpired,
+)
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Goal, Life, Phase, Result
+from pserv.rules import restart
 from pserv.rules.decision import Decision, at_rest, signal_name, soonest, why
-from pserv.rules.starting import outlasted, run_deadline
+from pserv.rules.readiness import after_news, outlasted, run_deadline, stable_at, time_to_start
+
+SIGABRT = 6
 
 
 def cancel(spec: ServiceSpec, life: Life, event: Stop, situation: Situation) -> Decision:
@@ -68,18 +86,54 @@ def start_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situatio
     """send the first stop signal; that is a failure"""
     if outlasted(spec, life, situation.now):
         return _overdue(spec, life, situation.now, spec.max_runtime, "still running after its max_runtime of ")
-    return _overdue(spec, life, situation.now, spec.time_to_start, "not ready after ")
+    return _overdue(spec, life, situation.now, time_to_start(spec, life), "not ready after ")
 
 
 def run_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situation: Situation) -> Decision:
     """stable: the streak of restarts is over; or max_runtime is over: send the first stop signal, a failure"""
     if outlasted(spec, life, situation.now):
         return _overdue(spec, life, situation.now, spec.max_runtime, "still running after its max_runtime of ")
-    deadline = run_deadline(spec, life)
-    if not life.attempt or (deadline is not None and deadline > situation.now):
-        return Decision(replace(life, deadline=deadline))
-    stable = replace(life, attempt=0, reason=f"stable again after restart {life.attempt}")
+    due = stable_at(spec, life)
+    if due is None or due > situation.now:
+        return Decision(replace(life, deadline=run_deadline(spec, life)))
+    stable = replace(life, attempt=0, hung=life.attempt, reason=f"stable again after restart {life.attempt}")
     return Decision(replace(stable, deadline=run_deadline(spec, stable)))
+
+
+def unhealthy(spec: ServiceSpec, life: Life, event: Unhealthy, situation: Situation) -> Decision:
+    """send the first stop signal, a failure, if the policy would start it again; else mark it and leave it alone"""
+    if event.ends and Result.WATCHDOG in restart.RESTARTS[spec.policy]:
+        fault = f"unhealthy: {event.why}"
+        failing = replace(life, health="unhealthy", verdict=Result.WATCHDOG, fault=fault)
+        return _stopping(spec, failing, situation.now, fault)
+    return after_news(spec, replace(life, health="unhealthy", reason=f"unhealthy: {event.why}"), situation.now)
+
+
+def watchdog_expired(spec: ServiceSpec, life: Life, event: WatchdogExpired, situation: Situation) -> Decision:
+    """send SIGABRT, then SIGKILL; that is a failure"""
+    now, wait = situation.now, sum(step.timeout for step in spec.stop_steps)
+    aborted = replace(
+        life,
+        phase=Phase.STOPPING,
+        reason=f"{event.why}: sent SIGABRT, then SIGKILL in {units.show_duration(wait)}",
+        since=now,
+        deadline=now + wait,
+        kill_at=now + wait,
+        step=len(spec.stop_steps) - 1,
+        verdict=Result.WATCHDOG,
+        fault=event.why,
+    )
+    return Decision(aborted, (Signal(life.run, SIGABRT, "main"),))
+
+
+def extended(spec: ServiceSpec, life: Life, event: Extended, situation: Situation) -> Decision:
+    """a later deadline for this step, never an earlier one; the SIGKILL at its end moves with it"""
+    if life.deadline is None or event.until <= life.deadline:
+        return Decision(life)
+    latest = None if life.kill_at is None else life.kill_at + event.until - life.deadline
+    wait = units.show_duration(event.until - situation.now)
+    reason = f"{why(life)}: asked for more time, then {following(spec, life.step)} in {wait}"
+    return Decision(replace(life, deadline=event.until, kill_at=latest, reason=reason))
 
 
 def stop_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situation: Situation) -> Decision:
@@ -94,9 +148,14 @@ def rest_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situation
     return _kill(spec, life, situation.now, "what it left behind is still running")
 
 
+def main_changed(spec: ServiceSpec, life: Life, event: MainChanged, situation: Situation) -> Decision:
+    """note the pid, whose end is the run's from now on"""
+    return Decision(replace(life, pid=event.pid))
+
+
 def spawned_late(spec: ServiceSpec, life: Life, event: Spawned, situation: Situation) -> Decision:
     """note the pid; the stop goes on"""
-    return Decision(replace(life, pid=event.pid, started=situation.now if event.at is None else event.at))
+    return Decision(replace(life, pid=life.pid or event.pid, started=situation.now if event.at is None else event.at))
 
 
 def _overdue(spec: ServiceSpec, life: Life, now: float, limit: float | None, what: str) -> Decision:
@@ -113,11 +172,15 @@ def _send(spec: ServiceSpec, life: Life, step: int, now: float, cause: str) -> D
     """The signal of one step; the deadline is the next step's."""
     steps = spec.stop_steps
     this = steps[step]
-    following = signal_name(steps[step + 1].signal) if step + 1 < len(steps) else "SIGKILL"
     wait = units.show_duration(this.timeout)
-    reason = f"{cause}: sent {signal_name(this.signal)}, then {following} in {wait}"
+    reason = f"{cause}: sent {signal_name(this.signal)}, then {following(spec, step)} in {wait}"
     sent = replace(life, step=step, deadline=now + this.timeout, reason=reason)
     return Decision(sent, (Signal(life.run, this.signal, spec.stop_scope),))
+
+
+def following(spec: ServiceSpec, step: int) -> str:
+    """The signal after that of a step."""
+    return signal_name(spec.stop_steps[step + 1].signal) if step + 1 < len(spec.stop_steps) else "SIGKILL"
 
 
 def _kill(spec: ServiceSpec, life: Life, now: float, cause: str) -> Decision:

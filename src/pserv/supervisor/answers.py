@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
+import msgspec
+
 from pserv.model import units
-from pserv.model.spec import ServiceSpec
-from pserv.model.states import Crash, Ended, Goal, Life, Phase
-from pserv.model.status import CrashStatus, LastExit, ServiceStatus, Story
+from pserv.model.states import Crash, Ended, Life, Phase
+from pserv.model.status import CrashStatus, LastExit, ProbeResult, ServiceStatus, Story
 from pserv.rules import restart
-from pserv.supervisor import history
+from pserv.supervisor import history, notices
+from pserv.supervisor.record import Record
 from pserv.supervisor.supervisor import Clock, Supervisor
 from pserv.system import launches, usage
 
@@ -24,11 +26,16 @@ class Answers:
         self._cookie = cookie
         self._seen: dict[int, tuple[float, float]] = {}
 
-    def rows(self, names: Iterable[str]) -> tuple[ServiceStatus, ...]:
-        """A row for each, with CPU and memory of all its processes from one look at the process table."""
+    def rows(self, names: Iterable[str], *, probes: bool = False) -> tuple[ServiceStatus, ...]:
+        """A row for each, with CPU and memory of all its processes from one look at the process table.
+
+        `probes`: with the last answers to its probes.
+        """
         lives = {name: self._supervisor.lives[name] for name in names}
         used = usage.of_trees(life.pid for life in lives.values() if life.pid)
         rows = tuple(self._row(name, life, used.get(life.pid)) for name, life in lives.items())
+        if probes:
+            rows = tuple(msgspec.structs.replace(row, probes=self._probes(row.name)) for row in rows)
         alive = {life.run for life in self._supervisor.lives.values()}
         self._seen = {run: seen for run, seen in self._seen.items() if run in alive}
         return rows
@@ -42,6 +49,7 @@ class Answers:
             state=life.state,
             goal=life.goal,
             ready=life.ready_at is not None and life.phase is Phase.RUNNING,
+            health=life.health or None,
             pid=life.pid or None,
             run_id=f"{self._cookie}/{name}/{life.run}" if life.run else None,
             uptime=now - life.started if lives and life.started else None,
@@ -55,8 +63,21 @@ class Answers:
             since=self._wall(life.since),
             next=None if life.deadline is None or life.phase is Phase.RUNNING else self._wall(life.deadline),
             autostart=spec.autostart,
+            says=own.said.status if lives and own.said.run == life.run else "",
+            reloading=lives and own.said.run == life.run and own.said.reloading is not None,
             trouble="; ".join((*own.logs.values(), *(f"SIGKILL did not end {text}" for text in life.survivors))),
         )
+
+    def _probes(self, name: str) -> dict[str, tuple[ProbeResult, ...]]:
+        return dict(self._supervisor.records[name].probed)
+
+    def _failing(self, life: Life, own: Record) -> Iterable[str]:
+        """What is wrong, for a probe of a run that lives whose last answer was no success."""
+        for which, results in own.probed.items():
+            last = results[-1]
+            if life.pid and last.run == life.run and not last.ok:
+                ago = units.show_duration(max(0.0, self._clock.wall() - last.at))
+                yield f"its {which} probe failed {ago} ago: {last.detail}"
 
     def _wall(self, at: float) -> float:
         return self._clock.wall() - (self._clock.now() - at)
@@ -88,64 +109,33 @@ class Answers:
             crash.lines,
         )
 
-    def story(self, name: str) -> Story:
-        """All about one service but the last lines it printed, which are read elsewhere."""
+    def story(self, name: str, pending: str = "") -> Story:
+        """All about one service but the last lines it printed, which are read elsewhere.
+
+        `pending` is an order that waits, as `Orders.pending` tells it.
+        """
+        from pserv.supervisor import reasons  # only for who asks: the daemon's memory is a promise
+
         supervisor = self._supervisor
         spec, life, own = supervisor.specs[name], supervisor.lives[name], supervisor.records[name]
         out = launches.outputs(name, spec, supervisor.places)
+        said = notices.told(own.said, lives=bool(life.pid))
+        trouble = (*said, *self._failing(life, own), *own.logs.values())
         return Story(
-            service=self.rows([name])[0],
+            service=self.rows([name], probes=True)[0],
             description=spec.description,
             tags=spec.tags,
             command=shlex.join(spec.argv),
             cwd=spec.cwd or supervisor.places.root,
             user=spec.user or "",
-            policy=policy(spec),
-            depends_on=spec.depends_on,
+            policy=reasons.policy(spec),
+            depends_on=tuple(spec.depends_on),
             needed_by=tuple(other for other, its in supervisor.specs.items() if name in its.depends_on),
             stdout=launches.place(out["stdout"]),
             stderr=launches.place(out["stderr"]),
-            why=tuple(self._why(spec, life, own.logs.values())),
+            why=tuple(reasons.chain(name, supervisor.specs, supervisor.lives, self._clock.now(), trouble, pending)),
             crash=None if own.crash is None else self._crash(own.crash),
             history=supervisor.history.last(history.PER_SERVICE, {name}),
             lines=own.printed,
             stale=supervisor.stale(name),
         )
-
-    def _why(self, spec: ServiceSpec, life: Life, trouble: Iterable[str]) -> Iterable[str]:
-        now = self._clock.now()
-        yield f"{life.state} for {units.show_duration(max(0.0, now - life.since))}: {life.reason}"
-        if life.ended is not None and life.phase is not Phase.RUNNING:
-            yield (
-                f"the last run (number {life.ended.run}) ended {units.show_duration(max(0.0, now - life.ended.at))} "
-                f"ago after {units.show_duration(life.ended.uptime)}: {restart.describe(life.ended)}"
-            )
-        yield from trouble
-        for text in life.survivors:
-            yield f"SIGKILL did not end {text}"
-        yield self._next(spec, life, now)
-
-    def _next(self, spec: ServiceSpec, life: Life, now: float) -> str:
-        left = "" if life.deadline is None else units.show_duration(max(0.0, life.deadline - now))
-        match life.phase:
-            case Phase.STOPPED | Phase.FAILED:
-                return "next: nothing until it is started by hand"
-            case Phase.EXITED:
-                return f"next: nothing; its policy is {spec.policy}"
-            case Phase.WAITING:
-                return "next: it starts as soon as it need not wait any more"
-            case Phase.BACKOFF:
-                return f"next: it is started again in {left}"
-            case Phase.STARTING:
-                return f"next: it fails in {left} unless it is ready" if left else "next: it runs to its end"
-            case Phase.STOPPING | Phase.ENDING:
-                then = "it is started again" if life.again or life.goal is Goal.UP else "it is stopped"
-                return f"next: SIGKILL or the next signal in {left}; {then} once nothing of it is left"
-            case _:
-                return f"next: it runs; when it ends, its policy is {policy(spec)}"
-
-
-def policy(spec: ServiceSpec) -> str:
-    """The restart policy in words."""
-    limit = "" if spec.max_retries is None else f", at most {spec.max_retries} in a row"
-    return f"{spec.policy}{limit}"

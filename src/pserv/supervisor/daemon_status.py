@@ -30,6 +30,7 @@ async def daemon_status(session: Session) -> DaemonStatus:
         safe=session.orders.safe,
         ending=bool(session.orders.note.ending),
         trouble=tuple(_trouble(session)),
+        dropped_notices=int(reply.get("dropped", 0)),
         last_traceback=session.last_bug or (session.deaths[-1].get("traceback", "") if session.deaths else ""),
     )
 

@@ -14,12 +14,15 @@ import msgspec
 
 from pserv.keeper.protocol import Channel, Message
 from pserv.model import spec, units
+from pserv.model.probe import Probe
 from pserv.model.spec import Document
 from pserv.model.states import Goal, Life, Phase
 from pserv.supervisor import record
 from pserv.supervisor.answers import Answers
 from pserv.supervisor.errands import Errands
+from pserv.supervisor.notices import Notices
 from pserv.supervisor.orders import DAEMON, Orders
+from pserv.supervisor.prober import Asked, Prober
 from pserv.supervisor.reloading import Reloading
 from pserv.supervisor.reports import Reports
 from pserv.supervisor.supervisor import Supervisor
@@ -109,6 +112,8 @@ class Session:
         self.supervisor.last_run = int(table.get("last_run", 0))
         self.answers = Answers(self.supervisor, self.clock, self.boot.cookie)
         self.errands = Errands(self.tasks, self.keeper, self.next_run)
+        self.prober = Prober(self.tasks, self.supervisor, self.clock, self._question, self.bug)
+        self.notices = Notices(self.tasks, self.supervisor)
         self.reloading = Reloading(self)
         self.reports = Reports(self)
         note = self._adopt(table, safe)
@@ -126,6 +131,8 @@ class Session:
             for text in document.notes:
                 self.supervisor.tell("", "config", text)
             self.orders.align("daemon start", start=self.boot.start)
+        self.prober.look()
+        self.notices.resume()
         self._set_alarm()
         self._begin(sockets)
 
@@ -213,6 +220,12 @@ class Session:
         )
         return f"a new supervisor took over: the last one died ({how})"
 
+    def _question(self, name: str, probe: Probe, run: int) -> Asked:
+        """Loaded with the first probe: who has none does not pay for it."""
+        from pserv.supervisor.questions import Question
+
+        return Question(self, name, probe, run)
+
     def next_run(self) -> int:
         """The id of the next run; ids are never used twice."""
         self.supervisor.last_run += 1
@@ -233,11 +246,15 @@ class Session:
                 self.tasks.spawn(self._leave())
             case "yield":
                 self._paused = True
+                self.prober.stop()
+                self.notices.stop()
                 self.keeper.send({"op": "yielded"})
                 if self._alarm is not None:
                     self._alarm.cancel()
             case "resume":
                 self._paused = False
+                self.prober.look()
+                self.notices.resume()
                 self._set_alarm()
 
     def _lost(self) -> None:

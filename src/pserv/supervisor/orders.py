@@ -10,7 +10,7 @@ from pserv.model.errors import Refused
 from pserv.model.events import Configured, DependenciesChanged, Hurry, Restart, Start, Stop
 from pserv.model.spec import Document, ServiceSpec
 from pserv.model.states import AT_REST, Goal, Life, Phase
-from pserv.rules import dependencies, ending
+from pserv.rules import conditions, dependencies, ending
 from pserv.supervisor import record
 from pserv.supervisor.record import DaemonNote
 from pserv.supervisor.supervisor import Supervisor
@@ -29,9 +29,12 @@ class Orders:
         self._supervisor = supervisor
         self._needed_by: dict[str, list[str]] = {}
         self._stops: dict[str, str] = {}
+        self._told: set[str] = set()
+        """Services whose stop or restart is posted and may not be handled yet."""
         self._leaving: set[str] = set()
         self._fresh: list[str] = []
         self._finished = False
+        supervisor.restarting.update(note.again)
         supervisor.follower = self
 
     # What is declared
@@ -76,6 +79,8 @@ class Orders:
             if name in self._supervisor.lives and self._supervisor.lives[name].goal is Goal.UP:
                 self._stops[name] = by
         self._release(list(self._stops))
+        if not self.safe:
+            self._release_restarts(list(self._supervisor.restarting))
 
     # What operators ask
 
@@ -86,27 +91,71 @@ class Orders:
             return
         self._may_run("start")
         self._forget_stops(named)
-        for name in dependencies.needs(named, self._supervisor.specs):
-            life = self._supervisor.lives[name]
-            if name in named or life.goal is Goal.DOWN or life.phase is Phase.FAILED:
-                self._supervisor.post(name, Start(by))
+        for name in dependencies.to_start(named, self._supervisor.specs, self._supervisor.lives):
+            self._supervisor.post(name, Start(by))
+        self._release_restarts(list(self._supervisor.restarting))
 
     def stop(self, names: Iterable[str], by: str = "operator") -> None:
         """Stop services, those that depend on others first."""
-        self._stops.update(dict.fromkeys(names, by))
+        named = list(names)
+        self._forget_restarts([*named, *dependencies.dependents(named, self._needed_by)])
+        self._stops.update(dict.fromkeys(named, by))
         self._release(list(self._stops))
+        self._release_restarts(list(self._supervisor.restarting))
         if self._stops and not self.note.ending:
             self._keep(stops=dict(self._stops))
         self.quiet()
 
-    def restart(self, names: Iterable[str], by: str = "operator") -> None:
+    def left_behind(self, names: Iterable[str]) -> str:
+        """Who goes on without these if they are stopped, as a sentence; "" where nobody does."""
+        left = dependencies.left_behind(names, self._needed_by, self._supervisor.lives)
+        told = []
+        for name, others in left.items():
+            verb = "depends" if len(others) == 1 else "depend"
+            told.append(f"{', '.join(others)} {verb} on {name}")
+        return f"{'; '.join(told)}: left running" if told else ""
+
+    def ordered(self, name: str) -> bool:
+        """Whether a stop or restart of it waits for its turn."""
+        return name in self._stops or name in self._supervisor.restarting
+
+    def pending(self, name: str) -> str:
+        """A stop or restart that waits until what depends on this has ended, as a sentence; "" where there is none."""
+        stop, again = self._stops.get(name), self._supervisor.restarting.get(name)
+        if stop is None and again is None:
+            return ""
+        verb = f"stopped by {stop}" if stop is not None else f"restarted by {again}"
+        lives = self._supervisor.lives
+        ordered = self._stops.keys() | self._supervisor.restarting.keys()
+        others = [
+            each
+            for each in self._needed_by.get(name, ())
+            if each in lives and (each in ordered or lives[each].phase in (Phase.STOPPING, Phase.ENDING))
+        ]
+        return f"it is {verb} once {', '.join(others)} {'has' if len(others) == 1 else 'have'} ended"
+
+    def restart(self, names: Iterable[str], by: str = "operator") -> list[str]:
+        """Restart services, and what is to be restarted with them; each ends before what it depends on does.
+
+        Returns all that are restarted.
+        """
         named = list(names)
         if not named:
-            return
+            return []
         self._may_run("restart")
         self._forget_stops(named)
-        for name in named:
-            self._supervisor.post(name, Restart(by))
+        supervisor = self._supervisor
+        followers = dependencies.restarted_with(named, supervisor.specs, supervisor.lives)
+        supervisor.restarting.update({name: f"{by}, with {', '.join(named)}" for name in followers})
+        supervisor.restarting.update(dict.fromkeys(named, by))
+        for name in dependencies.to_start(named, supervisor.specs, supervisor.lives, wanted=False):
+            if name not in named:
+                supervisor.post(name, Start(by))
+        if len(supervisor.restarting) > 1:
+            self._remember_restarts()
+        self._release_restarts(list(supervisor.restarting))
+        self._remember_restarts()
+        return [*named, *followers]
 
     def shutdown(self, why: str, code: int = 0) -> None:
         """Stop everything in order, then end the daemon with this exit code. The first order counts."""
@@ -119,6 +168,7 @@ class Orders:
     def hurry(self) -> None:
         """A second order to end: nothing is waited for any more."""
         stops, self._stops = self._stops, {}
+        self._supervisor.restarting.clear()
         for name, by in stops.items():
             self._supervisor.post(name, Stop(by))
         for name, life in list(self._supervisor.lives.items()):
@@ -144,7 +194,7 @@ class Orders:
 
     def changed(self, name: str, old: Life, new: Life, *, failed: bool) -> None:
         """Wake who waits for it, release who had to stop after it, end the daemon if that is what it meant."""
-        if old.phase is new.phase and old.goal is new.goal:
+        if conditions.seen(old) == conditions.seen(new):
             return
         supervisor = self._supervisor
         for dependent in self._needed_by.get(name, ()):
@@ -152,6 +202,12 @@ class Orders:
                 supervisor.post(dependent, DependenciesChanged())
         if self._stops and new.phase in AT_REST:
             self._release([need for need in supervisor.specs[name].depends_on if need in self._stops])
+        if supervisor.restarting:
+            self._release_restarts(
+                [need for need in supervisor.specs[name].depends_on if need in supervisor.restarting]
+            )
+        if old.phase is new.phase and old.goal is new.goal:
+            return
         exit_when = self._exit_when()
         verdict = ending.after_change(name, exit_when, supervisor.specs, supervisor.lives, failed=failed)
         if verdict is not None:
@@ -160,6 +216,9 @@ class Orders:
     def quiet(self) -> None:
         """Drop what has left; finish when everything is at rest and the end was ordered."""
         supervisor = self._supervisor
+        told, self._told = self._told, set()
+        if [name for name in told if supervisor.restarting.pop(name, None)]:
+            self._release_restarts(list(supervisor.restarting))
         for name in [name for name in self._leaving if supervisor.lives[name].phase in AT_REST]:
             self._leaving.discard(name)
             supervisor.drop(name, "no longer declared")
@@ -174,19 +233,38 @@ class Orders:
 
     def _release(self, candidates: Iterable[str]) -> None:
         """Stop those that were asked to stop and have no dependent left that still has to stop before them."""
-        lives = self._supervisor.lives
-        free = [name for name in candidates if dependencies.may_stop(name, self._needed_by, lives, self._stops)]
-        stops = [(name, self._stops.pop(name)) for name in free]
-        if free and not self._stops and self.note.stops:
+        lives, waiting = self._supervisor.lives, bool(self._stops)
+        for name in candidates:
+            if name in self._stops and dependencies.may_stop(name, self._needed_by, lives, self._stops, self._told):
+                self._told.add(name)
+                self._supervisor.post(name, Stop(self._stops.pop(name)))
+        if waiting and not self._stops and self.note.stops:
             self._keep(stops={})
-        for name, by in stops:
-            self._supervisor.post(name, Stop(by))
+
+    def _release_restarts(self, candidates: Iterable[str]) -> None:
+        """Restart those that were asked to and have no dependent left that still has to end before them."""
+        restarting, lives = self._supervisor.restarting, self._supervisor.lives
+        for name in candidates:
+            if name not in restarting or name in self._told:
+                continue
+            if dependencies.may_restart(name, self._needed_by, lives, restarting, self._stops):
+                self._told.add(name)
+                if self.note.again:
+                    self._remember_restarts()
+                self._supervisor.post(name, Restart(restarting[name]))
+
+    def _remember_restarts(self) -> None:
+        self._keep(again={name: by for name, by in self._supervisor.restarting.items() if name not in self._told})
 
     def _forget_stops(self, names: Iterable[str]) -> None:
         """An operator wants up again what still waited to be stopped."""
-        stopping = [name for name in names if self._stops.pop(name, None)]
-        if stopping:
+        if [name for name in names if self._stops.pop(name, None)]:
             self._keep(stops=dict(self._stops))
+
+    def _forget_restarts(self, names: Iterable[str]) -> None:
+        """An operator wants down what still waited to be restarted, or what that needs."""
+        if [name for name in names if self._supervisor.restarting.pop(name, None)]:
+            self._remember_restarts()
 
     def _keep(self, **changes: object) -> None:
         note = msgspec.structs.replace(self.note, **changes)

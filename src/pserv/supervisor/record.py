@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
 import msgspec
 
 from pserv.model.states import Crash, Life
+from pserv.model.status import ProbeResult
+
+
+class Said(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a run said of itself that outlives the moment (sd_notify(3)); `stored` is the key's, not the run's."""
+
+    run: int = 0
+    status: str = ""
+    reloading: float | None = None
+    """Since when it reloads its configuration, on the monotonic clock."""
+    watchdog: float | None = None
+    """Seconds; in place of the declared ones."""
+    errno: int | None = None
+    exit_status: int | None = None
+    stored: int = 0
+    """So many descriptors the keeper keeps for the next run."""
 
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -14,12 +34,16 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     crash: Crash | None = None
     launched: int = 0
     logs: dict[str, str] = {}
+    said: Said = Said()
+
+
+NOTHING_ASKED: Final[Mapping[str, tuple[ProbeResult, ...]]] = MappingProxyType({})
 
 
 class Record:
     """The rest of a service's memory: last crash, fingerprint of what runs, trouble with its logs."""
 
-    __slots__ = ("crash", "launched", "logs", "printed")
+    __slots__ = ("crash", "launched", "logs", "printed", "probed", "said")
 
     def __init__(self) -> None:
         self.crash: Crash | None = None
@@ -29,6 +53,9 @@ class Record:
         """What is wrong with its logs, in words, by their paths."""
         self.printed: tuple[str, ...] = ()
         """The last lines of the last run that ended."""
+        self.probed: Mapping[str, tuple[ProbeResult, ...]] = NOTHING_ASKED
+        """The last answers to its probes, "ready" and "health", also those of earlier runs."""
+        self.said = Said()
 
 
 class DaemonNote(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -39,6 +66,8 @@ class DaemonNote(msgspec.Struct, frozen=True, omit_defaults=True):
     exit_code: int = 0
     stops: dict[str, str] = {}
     """Stops that wait for a dependent to stop first: service to who asked."""
+    again: dict[str, str] = {}
+    """Restarts that wait for a dependent to end first: service to who asked."""
     restarts: int = 0
     """How often a supervisor died and was replaced."""
     last_death: float = 0.0

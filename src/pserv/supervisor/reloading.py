@@ -61,6 +61,7 @@ class Reloading:
             session.orders.declare(document)
             supervisor.tell("", "reload", f"configuration applied ({by})")
             session.orders.align(by)
+            session.prober.look()
             await self._keep(data)
 
     async def by_signal(self) -> None:

@@ -58,6 +58,10 @@ class Reports:
                 self._session.supervisor.post(name, ended, ack, report)
             case "gone":
                 self._session.supervisor.post(name, Gone(run, tuple(report.get("survivors", ()))), ack)
+            case "notice":
+                self._session.notices.take(name, report, ack)
+            case "ready":
+                self._session.notices.ready(name, report, ack)
             case kind:
                 raise ValueError(f"unknown report {kind!r}")
 

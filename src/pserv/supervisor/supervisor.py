@@ -23,7 +23,7 @@ from pserv.model.events import (
 )
 from pserv.model.spec import Document, ServiceSpec
 from pserv.model.states import AT_REST, Crash, Life, Phase
-from pserv.rules import dependencies, machine
+from pserv.rules import conditions, machine
 from pserv.supervisor import record
 from pserv.supervisor.bus import Bus
 from pserv.supervisor.history import History
@@ -85,6 +85,8 @@ class Supervisor:
         self.records: dict[str, Record] = {}
         self.bus = Bus()
         self.history = History()
+        self.restarting: dict[str, str] = {}
+        """Services that are to be restarted once what depends on them has ended, and who asked; `orders` fills it."""
         self.last_run = 0
         self.bus.call(self.history.add)
         self.follower: Follower | None = None
@@ -101,6 +103,7 @@ class Supervisor:
         self.lives[name] = note.life
         own = self.records[name] = Record()
         own.crash, own.launched, own.logs = note.crash, note.launched, note.logs
+        own.said = note.said
         self._set_deadline(name, note.life)
 
     def admit(self, name: str) -> None:
@@ -129,6 +132,11 @@ class Supervisor:
         if trouble:
             own.logs[path] = trouble
         self.keeper.do(name, self._note(name, self.lives[name]))
+
+    def told(self, name: str, ack: tuple[int, ...], *, keep: bool, commands: tuple[Message, ...] = ()) -> None:
+        """What a service said was heard; `keep`: its record changed by it. Outlives this process."""
+        life = self.lives.get(name)
+        self.keeper.do(name, self._note(name, life) if keep and life is not None else None, ack, commands)
 
     # What comes in
 
@@ -211,11 +219,12 @@ class Supervisor:
 
     def _note(self, name: str, life: Life) -> str:
         own = self.records[name]
-        return record.encode(Note(life, own.crash, own.launched, own.logs))
+        return record.encode(Note(life, own.crash, own.launched, own.logs, own.said))
 
     def _situation(self, name: str) -> Situation:
-        blocked, hopeless = dependencies.blocked(name, self.specs, self.lives)
-        return Situation(self.clock.now(), self.clock.chance(), self.last_run + 1, blocked, hopeless)
+        now = self.clock.now()
+        needs = conditions.outlook(name, self.specs, self.lives, now, self.restarting)
+        return Situation(now, self.clock.chance(), self.last_run + 1, needs.blocked, needs.hopeless, needs.until)
 
     def _acknowledge(self, name: str, ack: tuple[int, ...]) -> None:
         if ack:
@@ -246,10 +255,22 @@ class Supervisor:
             heapq.heappush(self._deadlines, (life.deadline, name))
 
     def _tell_change(self, name: str, old: Life, new: Life) -> None:
-        if (old.phase, old.reason, old.goal, old.run) == (new.phase, new.reason, new.goal, new.run):
+        kind = _kind(old, new)
+        if not kind:
             return
         seq, at = self.history.seq + 1, self.clock.wall()
-        self.bus.tell(Change(seq, at, name, "state", new.phase, new.goal, new.reason, new.run, new.pid))
+        self.bus.tell(Change(seq, at, name, kind, new.phase, new.goal, new.reason, new.run, new.pid))
+
+
+def _kind(old: Life, new: Life) -> str:
+    """What happened, as a kind of `Change`; "" where nothing is to be told."""
+    if (old.phase, old.goal, old.run) != (new.phase, new.goal, new.run):
+        return "state"
+    if old.health != new.health and new.health:
+        return new.health
+    if (old.ready_at is None) is not (new.ready_at is None):
+        return "unready" if new.ready_at is None else "ready"
+    return "state" if old.reason != new.reason else ""
 
 
 def _crash(life: Life, facts: Message, own: Record) -> Crash | None:

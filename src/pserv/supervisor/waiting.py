@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable, Iterable
 
 from pserv.model.events import Change
+from pserv.model.spec import ServiceSpec
 from pserv.model.states import AT_REST, Goal, Life, Phase
 from pserv.model.status import Outcome
 from pserv.rules import machine
 from pserv.supervisor.supervisor import Clock, Supervisor
 from pserv.system.tasks import Tasks
 
-Condition = Callable[[Life], bool | None]
+Condition = Callable[[ServiceSpec, Life], bool | None]
 """True: reached; False: it cannot be reached any more; None: not yet."""
 
 
-def settled(life: Life) -> bool | None:
+def settled(spec: ServiceSpec, life: Life) -> bool | None:
     """What waiting commands wait for after an action."""
     if not machine.settled(life):
         return None
@@ -24,27 +25,38 @@ def settled(life: Life) -> bool | None:
     return machine.succeeded(life)
 
 
-def ready(life: Life) -> bool | None:
+def ready(spec: ServiceSpec, life: Life) -> bool | None:
     """Up and ready, or done with success."""
     if life.phase is Phase.RUNNING:
         return True if life.ready_at is not None else None
-    return settled(life) if life.phase is not Phase.STOPPED else False
+    return settled(spec, life) if life.phase is not Phase.STOPPED else False
 
 
-def stopped(life: Life) -> bool | None:
+def healthy(spec: ServiceSpec, life: Life) -> bool | None:
+    """Ready, and its health probe succeeds where it has one; an unhealthy one may recover."""
+    reached = ready(spec, life)
+    if reached and life.phase is Phase.RUNNING and spec.health is not None:
+        return True if life.health == "healthy" else None
+    return reached
+
+
+def stopped(spec: ServiceSpec, life: Life) -> bool | None:
     return True if life.phase in (Phase.STOPPED, Phase.EXITED, Phase.FAILED) else None
 
 
-def done(life: Life) -> bool | None:
+def done(spec: ServiceSpec, life: Life) -> bool | None:
     """Ended for good."""
     if life.phase in (Phase.STOPPED, Phase.FAILED):
         return False
     return True if life.phase is Phase.EXITED else None
 
 
+UNDECLARED = ServiceSpec()
+"""Of a service that a reload has taken away."""
+
 CONDITIONS: dict[str, Condition] = {
     "ready": ready,
-    "healthy": ready,
+    "healthy": healthy,
     "stopped": stopped,
     "done": done,
     "settled": settled,
@@ -58,8 +70,12 @@ async def wait(
     names: Iterable[str],
     condition: Condition,
     timeout: float | None,
+    ordered: Callable[[str], bool],
 ) -> AsyncGenerator[Change | tuple[Outcome, ...], None]:
-    """Changes of these services as they come, then all outcomes; what is not reached in `timeout` seconds is not ok."""
+    """Changes of these services as they come, then all outcomes; what is not reached in `timeout` seconds is not ok.
+
+    What is `ordered`, and waits for its turn, is not as it is going to be.
+    """
     begun = clock.now()
     deadline = None if timeout is None else tasks.time() + timeout
     open_names = dict.fromkeys(names)
@@ -69,7 +85,7 @@ async def wait(
     def look() -> None:
         for name in list(open_names):
             life = supervisor.lives.get(name, Life(reason="no longer declared"))
-            reached = condition(life)
+            reached = None if ordered(name) else condition(supervisor.specs.get(name, UNDECLARED), life)
             if reached is not None:
                 del open_names[name]
                 outcomes[name] = outcome(name, life, reached, clock.now() - begun)

@@ -65,6 +65,8 @@ def launch(name: str, spec: ServiceSpec, at: Places) -> Message:
         "env": spec.env,
         "inherit": inherit if isinstance(inherit, bool) else list(inherit),
         "cwd": spec.cwd or at.root,
+        # A socket of its own tells whose word it is when the sender has gone; it costs a descriptor.
+        "notify": True if spec.type == "notify" or spec.watchdog is not None else "shared",
         **outputs(name, spec, at),
     }
     optional = {
@@ -75,6 +77,8 @@ def launch(name: str, spec: ServiceSpec, at: Places) -> Message:
         "group": spec.group,
         "groups": spec.supplementary_groups,
         "tty": spec.tty or None,
+        "watchdog": None if spec.watchdog is None else max(1, round(spec.watchdog * 1e6)),
+        "ready_fd": None if spec.ready is None else spec.ready.fd,
     }
     message.update({key: value for key, value in optional.items() if value is not None})
     return message
@@ -83,7 +87,8 @@ def launch(name: str, spec: ServiceSpec, at: Places) -> Message:
 def command_launch(spec: ServiceSpec, argv: tuple[str, ...], at: Places) -> Message:
     """The LAUNCH of a command in a service's environment, folder and user, on three passed descriptors."""
     message = launch("", spec, at)
-    message.pop("tty", None)
+    for own in ("tty", "notify", "watchdog", "ready_fd"):
+        message.pop(own, None)
     passed = {"kind": "passed"}
     return {**message, "argv": argv, "stdin": "passed", "stdout": passed, "stderr": passed}
 

@@ -29,14 +29,14 @@ class Task(Future[T]):
         self._tasks = tasks
         self._coroutine = coroutine
         self._waits_for: Future[Any] | None = None
-        self._interruptions: deque[BaseException] = deque()
+        self._interruptions: list[BaseException] = []
         self._due = False
         self._schedule()
 
     def cancel(self) -> None:
         """Throw `Cancelled` in at the `await`, once however often this is called before it got there."""
         if not self._done and not any(type(one) is Cancelled for one in self._interruptions):
-            self._interruptions.appendleft(Cancelled())  # before a timeout's, which may be caught
+            self._interruptions.insert(0, Cancelled())  # before a timeout's, which may be caught
             self._interrupted()
 
     def interrupt(self, error: BaseException) -> None:
@@ -70,7 +70,7 @@ class Task(Future[T]):
         self._tasks.current = self
         try:
             if self._interruptions:
-                awaited = self._coroutine.throw(self._interruptions.popleft())
+                awaited = self._coroutine.throw(self._interruptions.pop(0))
             else:
                 awaited = self._coroutine.send(None)
         except StopIteration as stop:
