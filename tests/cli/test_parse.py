@@ -63,7 +63,7 @@ def test_times_are_read_as_in_the_configuration() -> None:
         ("status --json=1", "cannot read the command line of pserv status: --json takes no value", ""),
         (
             "wait --for redy",
-            "--for is one of ready, healthy, stopped, done, settled, not 'redy'",
+            "--for is one of ready, healthy, stopped, done, settled, rolled, not 'redy'",
             "did you mean ready?",
         ),
         ("start --timeout soon", "cannot read the command line of pserv start: --timeout: 'soon'", "10s"),

@@ -24,6 +24,7 @@ _SIMPLE: dict[str, st.SearchStrategy[Any]] = {
     "size": st.integers(0, 2**62),
     "signal": st.sampled_from([1, 2, 3, 9, 10, 15]),
     "octal": st.integers(0, 0o7777),
+    "port": st.integers(1, 65535),
     "words": st.lists(NAMES, max_size=3, unique=True).map(tuple),
     "command": st.lists(WORDS, max_size=3).map(lambda words: ("prog", *words)),
     "arguments": st.lists(WORDS, max_size=3).map(tuple),

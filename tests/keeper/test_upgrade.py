@@ -119,6 +119,7 @@ def test_the_keeper_exchanges_its_own_program(daemon: Start, tmp_path: Path, cgr
     assert b"daemon_main\0keeper" in Path(f"/proc/{before}/cmdline").read_bytes()
     assert ended(old.pid)
     assert {row["key"]: row["note"] for row in new.table["records"]}["web"] == "kept"
+    assert len(new.table["reports"]) == 2, new.table["reports"]
     kept, told = new.table["reports"]
     assert kept["id"] == unknown["id"]
     assert (told["kind"], told["ok"]) == ("upgrade", True)

@@ -48,7 +48,7 @@ MISTYPED = [
     (
         "wait web --for redy",
         "cannot read the command line of pserv wait: "
-        "--for is one of ready, healthy, stopped, done, settled, not 'redy'",
+        "--for is one of ready, healthy, stopped, done, settled, rolled, not 'redy'",
         "did you mean ready?",
     ),
     ("exec web", "cannot read the command line of pserv exec: it wants NAME -- COMMAND …", "pserv exec --help"),

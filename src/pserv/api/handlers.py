@@ -16,9 +16,10 @@ from pserv.api.command import Command
 from pserv.api.peer import Peer
 from pserv.api.routing import Handler
 from pserv.keeper.protocol import PROTOCOL
-from pserv.model.errors import UsageError
+from pserv.model.errors import NoSuchService, Refused, UsageError
 from pserv.model.events import Change
 from pserv.model.graph import Graph
+from pserv.model.names import service_of
 from pserv.model.states import Phase
 from pserv.model.status import Launch, Outcome, Status, Story
 from pserv.rules.secrecy import mask
@@ -57,12 +58,12 @@ class Handlers:
     # -- looking ------------------------------------------------------------------------------------------------
 
     async def do_status(self, request: op.Names, peer: Peer) -> Status:
-        names = select(request.names, self._supervisor.specs)
+        names = self._select(request.names)
         return Status(await daemon_status(self._session), self._answers.rows(names, probes=bool(request.names)))
 
     async def do_story(self, request: op.Names, peer: Peer) -> list[Story]:
         stories = []
-        for name in select(request.names, self._supervisor.specs):
+        for name in self._select(request.names):
             story = self._answers.story(name, self._orders.pending(name))
             last = [line async for line in self._read([name], op.Logs(lines=STORY_LINES))]
             lines = tuple(line.text for line in last if isinstance(line, op.Line))
@@ -78,13 +79,16 @@ class Handlers:
     async def do_show(self, request: op.Names, peer: Peer) -> dict[str, Launch]:
         return {
             name: show(name, self._supervisor.specs[name], self._supervisor.places)
-            for name in select(request.names, self._supervisor.specs)
+            for name in self._select(request.names)
         }
 
     async def do_config(self, request: op.Empty, peer: Peer) -> dict[str, object]:
         plain: dict[str, object] = msgspec.to_builtins(self._supervisor.document)
-        for spec in plain.get("services", {}).values():  # type: ignore[attr-defined]
+        scales = self._orders.note.scales
+        for name, spec in plain.get("services", {}).items():  # type: ignore[attr-defined]
             mask(spec)
+            if name in scales:
+                spec["instances"] = scales[name].count
         return plain
 
     async def do_version(self, request: op.Empty, peer: Peer) -> op.Version:
@@ -92,7 +96,7 @@ class Handlers:
         return op.Version(__version__, python, PROTOCOL, self._session.keeper_version)
 
     async def do_events(self, request: op.Events, peer: Peer) -> AsyncIterator[op.Progress | op.Dropped]:
-        names = set(select(request.names, self._supervisor.specs)) if request.names else None
+        names = set(self._select(request.names)) if request.names else None
         listener = self._supervisor.bus.listen()
         try:
             for change in self._supervisor.history.last(request.lines, names):
@@ -107,7 +111,7 @@ class Handlers:
             self._supervisor.bus.leave(listener)
 
     def do_logs(self, request: op.Logs, peer: Peer) -> AsyncIterator[op.Line | op.Place]:
-        return self._read(select(request.names, self._supervisor.specs), request)
+        return self._read(self._select(request.names), request)
 
     async def _read(self, names: Iterable[str], request: op.Logs) -> AsyncIterator[op.Line | op.Place]:
         """Lines from a process of their own, so that a disk that hangs or a slow client holds up nobody."""
@@ -136,7 +140,7 @@ class Handlers:
 
     def do_start(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         if request.names or request.all:
-            names = select(request.names, self._supervisor.specs)
+            names = self._select(request.names)
         else:
             names = [name for name, spec in self._supervisor.specs.items() if spec.autostart]
         self._orders.start(names)
@@ -150,18 +154,37 @@ class Handlers:
 
     def do_restart(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         names = self._named("restart", request)
+        if request.rolling:
+            self._orders.roll(names)
+            return self._rolled(names, request.timeout) if request.wait else self._as_it_is(names, "")
         stale = [name for name in names if self._supervisor.stale(name)]
         names = self._orders.restart(names)
         note = f"{', '.join(stale)}: with the configuration as it was reloaded" if stale else ""
         return self._settle(names, request, note)
 
+    async def do_scale(self, request: op.ScaleTo, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
+        services = self._supervisor.document.services
+        for name in request.counts:
+            if name not in services:
+                select((name,), services)
+                raise NoSuchService(f"cannot scale {name}: it is no service", f"pserv scale {service_of(name)}=2")
+        fresh, surplus = self._orders.scale(request.counts)
+        act = op.Act((), wait=request.wait, timeout=request.timeout)
+        message = "" if fresh or surplus else "nothing changed"
+        async with aclosing(self._settle([*fresh, *surplus], act, message)) as changes:
+            async for item in changes:
+                yield item
+
     def do_wait(self, request: op.Wait, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
-        names = select(request.names, self._supervisor.specs)
+        names = self._select(request.names)
+        if request.until == "rolled":
+            return self._rolled(names, request.timeout)
         return self._wait(names, waiting.CONDITIONS[request.until], request.timeout)
 
     async def do_reload(self, request: op.Reload, peer: Peer) -> AsyncIterator[op.Plan | op.Progress | op.Done]:
         document, steps = await self._session.reloading.plan(previous=request.previous)
-        named = select(request.names, document.services) if request.names else []
+        expanded = self._orders.expanded(document).services
+        named = select(request.names, expanded, document.services) if request.names else []
         yield op.Plan(steps, document.notes)
         if request.dry_run:
             yield op.Done(True)
@@ -171,7 +194,7 @@ class Handlers:
         if request.start:
             down = named or [
                 name
-                for name, spec in document.services.items()
+                for name, spec in expanded.items()
                 if spec.autostart and self._supervisor.lives[name].phase in (Phase.STOPPED, Phase.FAILED)
             ]
             self._orders.start(down)
@@ -210,10 +233,14 @@ class Handlers:
         return op.Done(True, message="handing over")
 
     async def do_exec(self, request: op.Execute, peer: Peer) -> AsyncIterator[op.Output | op.Ended]:
-        (name,) = select((request.name,), self._supervisor.specs)[:1]
+        name = next(iter(self._select((request.name,))), "")
+        if not name:
+            raise Refused(
+                f"cannot run a command in {request.name}: it has no instance", f"pserv scale {request.name}=1"
+            )
         if not request.argv:
             raise UsageError("cannot run nothing: a command is missing", f"pserv exec {name} -- COMMAND")
-        launch = launches.command_launch(self._supervisor.specs[name], request.argv, self._supervisor.places)
+        launch = launches.command_launch(self._supervisor.specs[name], request.argv, self._supervisor.places, name)
         tasks = self._session.tasks
         deadline = None if request.timeout is None else tasks.time() + request.timeout
         with Command(self._session, launch, request.stdin.encode()) as run:
@@ -232,7 +259,10 @@ class Handlers:
     def _named(self, verb: str, request: op.Act) -> list[str]:
         if not request.names and not request.all:
             raise UsageError(f"cannot {verb}: no service is named", f"pserv {verb} NAME, or pserv {verb} --all")
-        return select(request.names, self._supervisor.specs)
+        return self._select(request.names)
+
+    def _select(self, names: Iterable[str]) -> list[str]:
+        return select(names, self._supervisor.specs, self._supervisor.document.services)
 
     def _is_up(self, name: str) -> bool:
         return name in self._supervisor.lives and self._supervisor.lives[name].phase is not Phase.STOPPED
@@ -243,6 +273,16 @@ class Handlers:
         if request.wait:
             return self._wait(names, waiting.settled, request.timeout, message)
         return self._as_it_is(names, message)
+
+    async def _rolled(self, names: list[str], timeout: float | None) -> AsyncGenerator[op.Progress | op.Done, None]:
+        """Changes until the rolling restart of these is over, then how it went with each."""
+        session, rolling = self._session, self._orders.rolling
+        begun = session.clock.now()
+        async with aclosing(waiting.rolled(session.tasks, session.supervisor, rolling, names, timeout)) as changes:
+            async for change in changes:
+                yield op.Progress(change)
+        outcomes = tuple(waiting.roll_outcomes(session.supervisor, rolling, names, session.clock.now() - begun))
+        yield op.Done(all(outcome.ok for outcome in outcomes), outcomes)
 
     async def _as_it_is(self, names: list[str], message: str) -> AsyncGenerator[op.Progress | op.Done, None]:
         lives = self._supervisor.lives

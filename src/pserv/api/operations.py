@@ -6,7 +6,7 @@ object a line (NDJSON), the last of which is a `Done` or an `Error`.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -31,6 +31,16 @@ class Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     names: tuple[str, ...] = ()
     all: bool = False
+    rolling: bool = False
+    """Restart one after the other, each when the last is ready; the first that fails is the last."""
+    wait: bool = True
+    timeout: float | None = None
+
+
+class ScaleTo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """So many instances of each of these services. `timeout` bounds the waiting in seconds, not the action."""
+
+    counts: dict[str, Annotated[int, msgspec.Meta(ge=0)]]
     wait: bool = True
     timeout: float | None = None
 
@@ -39,7 +49,7 @@ class Wait(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"unt
     """Wait until all that are named are so."""
 
     names: tuple[str, ...] = ()
-    until: Literal["ready", "healthy", "stopped", "done", "settled"] = "ready"
+    until: Literal["ready", "healthy", "stopped", "done", "settled", "rolled"] = "ready"
     timeout: float | None = None
 
 
@@ -205,6 +215,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("start", "POST", "/v1/start", "operate", Act, ActStream, True, "Start and wait until settled."),
     Operation("stop", "POST", "/v1/stop", "operate", Act, ActStream, True, "Stop and wait until gone."),
     Operation("restart", "POST", "/v1/restart", "operate", Act, ActStream, True, "Restart and wait."),
+    Operation("scale", "POST", "/v1/scale", "operate", ScaleTo, ActStream, True, "Have so many instances."),
     Operation("wait", "POST", "/v1/wait", "read", Wait, ActStream, True, "Wait for a condition."),
     Operation(
         "reload",

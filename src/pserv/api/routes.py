@@ -8,6 +8,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "start": ("POST", "/v1/start"),
     "stop": ("POST", "/v1/stop"),
     "restart": ("POST", "/v1/restart"),
+    "scale": ("POST", "/v1/scale"),
     "wait": ("POST", "/v1/wait"),
     "reload": ("POST", "/v1/reload"),
     "signal": ("POST", "/v1/signal"),

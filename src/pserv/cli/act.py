@@ -24,11 +24,33 @@ def act(arguments: Arguments) -> int:
         "all": arguments.flag("all"),
         "wait": not arguments.flag("no-wait"),
         "timeout": arguments.seconds("timeout"),
+        "rolling": arguments.flag("rolling"),
     }
     client = connect(arguments)
-    again = {"names": arguments.words, "for": "settled", "timeout": request["timeout"]}
+    until = "rolled" if arguments.flag("rolling") else "settled"
+    again = {"names": arguments.words, "for": until, "timeout": request["timeout"]}
     told = stream.act(lambda: client.stream_raw(verb, request), verb, lambda: client.stream_raw("wait", again))
     return stream.finish(told, arguments.flag("json"), waited=not arguments.flag("no-wait"))
+
+
+def scale(arguments: Arguments) -> int:
+    """Has so many instances of services: new ones are started, those with the highest numbers stopped."""
+    from pserv.model.errors import UsageError
+
+    counts: dict[str, int] = {}
+    for word in arguments.words:
+        name, _, number = word.partition("=")
+        if not name or not (number.isascii() and number.isdigit()) or len(number) > 9:
+            hint = f"pserv scale {name or 'web'}=2"
+            raise UsageError(f"cannot scale: {word!r} does not say how many of which service", hint)
+        counts[name] = int(number)
+    wait = not arguments.flag("no-wait")
+    timeout = arguments.seconds("timeout")
+    request = {"counts": counts, "wait": wait, "timeout": timeout}
+    client = connect(arguments)
+    again = {"names": list(counts), "for": "settled", "timeout": timeout}
+    told = stream.act(lambda: client.stream_raw("scale", request), "scale", lambda: client.stream_raw("wait", again))
+    return stream.finish(told, arguments.flag("json"), waited=wait)
 
 
 def wait(arguments: Arguments) -> int:

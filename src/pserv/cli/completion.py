@@ -164,7 +164,16 @@ def _services(read: Arguments, *, tags: bool) -> list[tuple[str, str]]:
         services: dict[str, dict[str, Any]] = client.call_raw("config", {}, timeout=PATIENCE)["services"]
     except (PservError, OSError):
         return []
-    found = [(name, str(spec.get("description", ""))) for name, spec in services.items()]
+    scaling = read.verb == "scale"
+    found = []
+    for name, spec in services.items():
+        wanted = spec.get("instances")
+        if not scaling or wanted is not None:
+            found.append((f"{name}=" if scaling else name, str(spec.get("description", ""))))
+        if not scaling and tags and wanted is not None:
+            found += [(f"{name}:{number}", "") for number in range(1, wanted + 1)]
+    if scaling:
+        return found
     members: dict[str, list[str]] = {}
     for name, spec in services.items():
         for tag in spec.get("tags", ()):

@@ -35,7 +35,7 @@ WORKER = """\
 import itertools, os, time
 
 for number in itertools.count(1):
-    print(os.environ["GREETING"], number)
+    os.write(1, f"{os.environ['GREETING']} {number}\\n".encode())  # one write, so that nobody reads half a line
     time.sleep(0.005)
 """
 

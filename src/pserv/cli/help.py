@@ -8,7 +8,10 @@ from pserv.cli.table import COMMANDS, COMMON, Command, Option
 from pserv.cli.terminal import Screen, wrap
 
 GROUPS = ("Run", "Act", "Look", "Configure", "Pserv")
-NAMES = "NAME is a service, a tag (@workers) or a glob ('web*'). Without NAME all are meant, where that does no harm."
+NAMES = (
+    "NAME is a service, an instance (web:2), a tag (@workers) or a glob ('web*'). "
+    "Without NAME all are meant, where that does no harm."
+)
 EXIT_CODES = (
     (0, "done; all that should be up is up or done"),
     (1, "a service failed, is backing off or unhealthy"),
@@ -39,7 +42,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("pserv stop @workers --timeout 30s", "wait at most 30 s"),
         ("pserv stop --all", ""),
     ),
-    "restart": (("pserv restart web", ""), ("pserv restart 'web*' --no-wait", "do not wait")),
+    "scale": (("pserv scale web=4", "web:1 to web:4"), ("pserv scale web=0 api=2", "several at once")),
+    "restart": (
+        ("pserv restart --rolling web", "all its instances, one after the other"),
+        ("pserv restart web", ""),
+        ("pserv restart 'web*' --no-wait", "do not wait"),
+    ),
     "reload": (
         ("pserv reload --dry-run", "what would be restarted, and why"),
         ("pserv reload", "apply pserv.yaml as it is now"),

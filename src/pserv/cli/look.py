@@ -29,6 +29,12 @@ def status(arguments: Arguments) -> int:
         from pserv.cli.story import tell
 
         screen = terminal.out()
+        if len(stories) > len(names):  # one of them is all instances of a service
+            for line in render.table(screen, [story["service"] for story in stories], time.time()):
+                screen.line(line)
+            return exit_code([story["service"] for story in stories], True)
+        if not stories:
+            terminal.tell(f"{', '.join(names)} has no instance now", f"pserv scale {names[0]}=1")
         for number, story in enumerate(stories):
             if number:
                 screen.line()

@@ -11,6 +11,7 @@ from pserv.cli.following import Follower, until_ended
 from pserv.cli.look import is_pattern
 from pserv.cli.parse import near
 from pserv.model.errors import NoSuchService, PservError, Unreachable, UsageError
+from pserv.model.names import service_of
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
 if TYPE_CHECKING:
@@ -73,9 +74,13 @@ def _join(arguments: Arguments, socket: str) -> int:
 
 
 def _declared(socket: str) -> dict[str, dict[str, Any]]:
-    """The services of the daemon, by name, with what is declared of each."""
+    """The services of the daemon and their instances, by name, with what is declared of each."""
     services: dict[str, dict[str, Any]] = Client(socket).call_raw("config", {})["services"]
-    return services
+    found = {}
+    for name, spec in services.items():
+        count = spec.get("instances")
+        found.update(dict.fromkeys([name] if count is None else [f"{name}:{n}" for n in range(1, count + 1)], spec))
+    return found
 
 
 def _detached(arguments: Arguments, paths: list[str]) -> int:
@@ -138,8 +143,9 @@ class Foreground:
         return self._code if self._code is not None else code if code >= 0 else 128 - code
 
     def _check(self, services: dict[str, Any]) -> None:
+        known_names = {*services, *map(service_of, services)}
         for name in self._arguments.words:
-            if name not in services and not is_pattern(name):
+            if name not in known_names and not is_pattern(name):
                 raise NoSuchService(f"cannot start {name}: no such service", near(name, list(services)))
         named = self._arguments.text("exit-code-from")
         if named and named not in services:

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from pserv.config import check_probes, commandline
+from pserv.config import check_instances, check_probes, commandline
 from pserv.config.findings import Findings, short, shown
 from pserv.config.fragments import ONE_OF, Declared
 from pserv.config.nodes import Scalar
@@ -17,7 +17,7 @@ from pserv.config.scalars import suggestion, yaml_quoted
 from pserv.model import units
 from pserv.model.needs import Need
 from pserv.model.spec import ServiceSpec
-from pserv.rules import dependencies
+from pserv.rules import dependencies, instances
 
 _UNCATCHABLE: Final = (signal.SIGSTOP,)
 
@@ -34,6 +34,7 @@ class Check:
     def run(self) -> None:
         for declared in self._services.values():
             self._findings.service = declared.name
+            self._instances(declared)
             self._program(declared)
             self._identity(declared)
             self._life(declared)
@@ -50,8 +51,14 @@ class Check:
     def _note(self, declared: Declared, option: str, message: str) -> None:
         self._findings.notes.append(f"services.{declared.name}.{option}: {message}")
 
+    def _instances(self, declared: Declared) -> None:
+        for option, message, hint in check_instances.mistakes(declared.spec):
+            self._wrong(declared, option, message, hint)
+        if declared.spec.port is not None and "PORT" in declared.spec.env:
+            self._note(declared, "port", f"has no effect on PORT: env sets it to {shown(declared.spec.env['PORT'])}")
+
     def _program(self, declared: Declared) -> None:
-        spec = declared.spec
+        spec = check_instances.first(declared.name, declared.spec)
         used = [name for name in ONE_OF if getattr(spec, name) is not None]
         if not used:
             if not self._findings.told(declared.name, ONE_OF):
@@ -145,7 +152,8 @@ class Check:
 
     def _probes(self, declared: Declared) -> None:
         unread = [which for which in ("ready", "health") if self._findings.told(declared.name, [f".{which}"])]
-        for (option, *inner), message, hint in check_probes.mistakes(declared.spec):
+        first = check_instances.first(declared.name, declared.spec)
+        for (option, *inner), message, hint in check_probes.mistakes(first):
             if option not in unread:
                 self._wrong(declared, option, message, hint, *inner)
         health = declared.spec.health
@@ -153,7 +161,7 @@ class Check:
             self._note(declared, "health", f"marks it unhealthy and does not end it: restart is {declared.spec.policy}")
 
     def _places(self, declared: Declared) -> None:
-        spec = declared.spec
+        spec = check_instances.first(declared.name, declared.spec)
         if spec.cwd is not None and not os.path.isdir(spec.cwd):
             what = "is no folder" if os.path.exists(spec.cwd) else "does not exist now"
             self._note(declared, "cwd", f"{spec.cwd} {what}")
@@ -231,9 +239,14 @@ class Check:
 
     def _outputs(self) -> Iterator[tuple[str, str, str]]:
         for name, declared in self._services.items():
-            for option, path in (("stdout", declared.spec.stdout), ("stderr", declared.spec.stderr)):
-                if path and path.startswith("/"):
-                    yield name, option, path
+            if declared.spec.stdout[:1] != "/" and (declared.spec.stderr or "")[:1] != "/":
+                continue
+            alike = instances.shared_output(declared.spec) is not None  # told by check_instances
+            for key in instances.keys(name, declared.spec)[: 1 if alike else None]:
+                spec = instances.instance(key, declared.spec)
+                for option, path in (("stdout", spec.stdout), ("stderr", spec.stderr)):
+                    if path and path.startswith("/"):
+                        yield name, option, path
 
 
 def _is_file(path: str) -> bool:

@@ -44,7 +44,7 @@ _SERVICE: Final = {
     "redirect_stderr": "not needed: stderr goes where stdout goes unless stderr is set",
     "process_name": "the key is the service's name",
     "priority": "say what must be ready first with depends_on",
-    "numprocs": "declare a service for each process",
+    "numprocs": _called("instances"),
     # systemd
     "execstart": "here it is called exec, or command for a program and its arguments in one",
     "execstop": "here a service is stopped by signals: stop: {signal: TERM, timeout: 10s}",
@@ -69,6 +69,9 @@ _SERVICE: Final = {
     "bindsto": _called("depends_on"),
     # circus, process-compose, pm2, pebble, dinit, horust, pitchfork
     "cmd": _called("command"),
+    "numprocesses": _called("instances"),
+    "replicas": _called("instances"),
+    "scale": _called("instances"),
     "run": _called("command"),
     "script": _called("command"),
     "program": _called("exec"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pserv.config.findings import Findings, Path, Wrong, shown
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
-from pserv.config.scalars import resolved, suggestion, text
+from pserv.config.scalars import SERVICE_PORT, resolved, suggestion, text
 from pserv.config.shapes import Shape
 from pserv.model.probe import KINDS, Health, Http, Ready
 
@@ -71,7 +71,7 @@ def command(decoder: Decoder, shape: Shape, node: Node, path: Path) -> tuple[str
 
 def url(written: str) -> dict[str, Any]:
     """The options of an http probe from a URL; without a host it is this machine. Raises Wrong."""
-    found = _URL.match(written)
+    found = _URL.match(written.replace(f":{SERVICE_PORT}", "", 1))
     if found is None:
         raise Wrong(f"{shown(written)} is no URL of a probe", "write http://:8080/health, or http://host:8080/health")
     scheme, host, port, path = found.groups()
@@ -92,12 +92,17 @@ def inner(shape: Shape, node: Scalar) -> dict[str, Any] | None:
     written = text(node).strip()
     if written.isdigit():
         return {"port": _port(written, written)}
+    if written == SERVICE_PORT:
+        return {}
     if written.startswith("/"):
         return {"path": written}
     return url(written if "://" in written else f"http://{written}")
 
 
 def _address(written: str, rest: str) -> dict[str, Any]:
+    if rest.endswith(SERVICE_PORT):
+        host = rest.removesuffix(SERVICE_PORT).rstrip(":")
+        return {"host": host.strip("[]")} if host else {}
     found = _TCP.match(rest)
     if found is None:
         raise Wrong(f"{shown(written)} has no port", "write tcp:5432, or tcp:host:5432")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pserv.config.effective import written
 from pserv.config.probing import BESIDE, FORMS, PROBES
-from pserv.config.scalars import CONDITION_ALIASES, EXPECTED, FALSE, OUTPUT_WORDS, POLICY_ALIASES, TRUE
+from pserv.config.scalars import CONDITION_ALIASES, EXPECTED, FALSE, OUTPUT_WORDS, POLICY_ALIASES, SERVICE_PORT, TRUE
 from pserv.config.shapes import DAEMON, PAIRS, SERVICE, SHORT, Option, Shape
 from pserv.model.probe import KINDS, Http
 
@@ -37,6 +37,7 @@ _KINDS: Final[dict[str, Json]] = {
     },
     "octal": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^(0o)?[0-7]+$"}]},
     "words": _WORDS,
+    "port": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"const": SERVICE_PORT}]},
     "command": _WORDS,
     "arguments": _WORDS,
     "environment": {
@@ -206,6 +207,12 @@ A duration is written `500ms`, `10s`, `5m`, `2h`, `1d`, `1h30m`, or as a number 
 Values have the type of their option, whatever YAML thinks of them: `VERSION: 1.10` stays `1.10`, `umask: 022` is octal,
 `restart: no` is a word. Where a change of an option acts at once on a running service it is marked *live*; any other
 change restarts that service at the next reload.
+
+`${pserv.instance}` (from 1), `${pserv.index}` (from 0), `${pserv.port}`, `${pserv.name}` (`web:2`) and
+`${pserv.service}` (`web`) are replaced in programs, arguments, variables, paths and probes, for each instance.
+`$${pserv.port}` is left as it is, and so is the text of `shell`, which finds PSERV_SERVICE, PSERV_INSTANCE,
+PSERV_INDEX and PORT among its variables, as every process of a service does. `pserv scale web=4` holds until a reload
+changes `instances`.
 """
 
 

@@ -26,6 +26,7 @@ CONDITION_ALIASES: Final = {
 }
 """Compose's names."""
 POLICY_ALIASES: Final = {"no": "never", "unless-stopped": "always"}
+SERVICE_PORT: Final = "${pserv.port}"
 OUTPUT_WORDS: Final = ("log", "inherit", "null")
 
 EXPECTED: Final = {
@@ -34,6 +35,7 @@ EXPECTED: Final = {
     "path": "a path",
     "integer": "a whole number",
     "number": "a number",
+    "port": "a port: a number from 1 to 65535",
     "bool": "true or false",
     "duration": f"a duration: {units.DURATION_FORMS}",
     "size": f"a size: {units.SIZE_FORMS}",
@@ -131,6 +133,11 @@ def _integer(node: Scalar, shape: Shape) -> int:
     number = int(digits) * (-1 if value.startswith("-") else 1)
     _bounded(number, node, shape)
     return number
+
+
+def _port(node: Scalar, shape: Shape) -> int | None:
+    """Of a probe: a number, or the service's own port, which is also the default."""
+    return None if node.text.strip() == SERVICE_PORT else _integer(node, shape)
 
 
 def _number(node: Scalar, shape: Shape) -> float:
@@ -249,6 +256,7 @@ READERS: Final[dict[str, Callable[[Scalar, Shape], Any]]] = {
     "output": _output,
     "integer": _integer,
     "number": _number,
+    "port": _port,
     "bool": _bool,
     "choice": _choice,
     "policy": _policy,

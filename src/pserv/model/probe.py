@@ -8,14 +8,14 @@ from msgspec import Meta, Struct
 
 from pserv.model.kinds import Command, Duration, Path, live
 
-Port = Annotated[int, Meta(ge=1, le=65535)]
+Port = Annotated[int, Meta(ge=1, le=65535, extra={"kind": "port"})]
 
 
 class Http(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """An HTTP request; a redirect is an answer like any other and is not followed."""
 
     path: Annotated[str, live("The path and query.")] = "/"
-    port: Annotated[Port | None, live("The port.")] = None
+    port: Annotated[Port | None, live("The port; by default the service's `port`.")] = None
     host: Annotated[str, live("The host that is asked; also the Host header.")] = "127.0.0.1"
     scheme: Annotated[Literal["http", "https"], live("http or https.")] = "http"
     method: Annotated[str, live("The method.")] = "GET"
@@ -30,7 +30,7 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 class Tcp(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A connection that is accepted."""
 
-    port: Annotated[Port | None, live("The port.")] = None
+    port: Annotated[Port | None, live("The port; by default the service's `port`.")] = None
     host: Annotated[str, live("The host.")] = "127.0.0.1"
 
 

@@ -94,6 +94,14 @@ class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         ),
     ] = "simple"
     autostart: Annotated[bool, live("Started with the daemon.")] = True
+    instances: Annotated[
+        Annotated[int, Meta(ge=0, le=10_000)] | None,
+        live("So many of it run, `web:1`, `web:2`, …; `web` means all of them. Unset: one, by its plain name."),
+    ] = None
+    port: Annotated[
+        Annotated[int, Meta(ge=1, le=65535)] | None,
+        fixed("The variable PORT, one more for each further instance; also where http and tcp probes ask by default."),
+    ] = None
     restart: Annotated[
         Policy | None,
         Meta(extra={"kind": "policy"}),

@@ -50,7 +50,11 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One row of `pserv status`."""
 
     name: str
+    """As on command lines: "web:2" for an instance."""
+    service: str = ""
+    """As declared: "web"."""
     instance: int | None = None
+    """From 1; none where the service declares no `instances`."""
     state: State
     goal: Goal
     ready: bool

@@ -1,19 +1,22 @@
-"""Which services a NAME on the command line means: a service, a tag, a glob. Nothing is looked up elsewhere."""
+"""Which services a NAME on the command line means: a service, an instance, a tag, a glob. Nothing is looked up."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
 from pserv.model.errors import NoSuchService
+from pserv.model.names import service_of
 from pserv.model.spec import ServiceSpec
 
 Specs = Mapping[str, ServiceSpec]
 
 
-def select(patterns: Iterable[str], specs: Specs) -> list[str]:
+def select(patterns: Iterable[str], specs: Specs, services: Specs | None = None) -> list[str]:
     """The services meant, in the order of the configuration, each once; without patterns all of them.
 
-    Raises NoSuchService for the first pattern that matches none.
+    `specs` are those of instances, where there are any; the name of a service means all of its own. `services` are
+    what is declared: of those that have no instance now, none is meant. Raises NoSuchService for the first pattern
+    that matches nothing.
     """
     wanted = list(patterns)
     if not wanted:
@@ -21,8 +24,8 @@ def select(patterns: Iterable[str], specs: Specs) -> list[str]:
     chosen: set[str] = set()
     for pattern in wanted:
         matches = _matches(pattern, specs)
-        if not matches:
-            raise _no_such(pattern, specs)
+        if not matches and not _matches(pattern, services or {}):
+            raise _no_such(pattern, {**(services or {}), **specs})
         chosen.update(matches)
     return [name for name in specs if name in chosen]
 
@@ -35,8 +38,8 @@ def _matches(pattern: str, specs: Specs) -> list[str]:
     if any(char in pattern for char in "*?["):
         from fnmatch import fnmatchcase
 
-        return [name for name in specs if fnmatchcase(name, pattern)]
-    return []
+        return [name for name in specs if fnmatchcase(name, pattern) or fnmatchcase(service_of(name), pattern)]
+    return [name for name in specs if service_of(name) == pattern]
 
 
 def _no_such(pattern: str, specs: Specs) -> NoSuchService:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from pserv.model import units
+from pserv.model.names import number_of, service_of
 from pserv.model.states import Crash, Ended, Life, Phase
 from pserv.model.status import CrashStatus, LastExit, ProbeResult, ServiceStatus, Story
 from pserv.rules import restart
@@ -46,6 +47,8 @@ class Answers:
         lives = bool(life.pid)
         return ServiceStatus(
             name=name,
+            service=service_of(name),
+            instance=number_of(name),
             state=life.state,
             goal=life.goal,
             ready=life.ready_at is not None and life.phase is Phase.RUNNING,

@@ -40,8 +40,8 @@ class ExecProbe:
         self._errands = errands
         self._last: Errand | None = None
 
-    async def run(self, spec: ServiceSpec, places: Places, argv: tuple[str, ...], limit: float) -> str:
-        """Run it to its end, at most `limit` seconds; what it said.
+    async def run(self, spec: ServiceSpec, places: Places, argv: tuple[str, ...], limit: float, name: str) -> str:
+        """Run it to its end for service `name`, at most `limit` seconds; what it said.
 
         Raises Failed, and PservError or OSError where it was not even begun.
         """
@@ -51,7 +51,7 @@ class ExecProbe:
         with open(os.devnull, "rb") as nothing:
             async with Reader(self._tasks, FileIO(out)) as reader:
                 try:
-                    launch = launches.command_launch(spec, argv, places)
+                    launch = launches.command_launch(spec, argv, places, name)
                     errand = self._last = self._errands.start("probe", launch, (nothing.fileno(), theirs, theirs))
                 finally:
                     os.close(theirs)

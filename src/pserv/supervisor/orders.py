@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from pserv.model.errors import Refused
 from pserv.model.events import Configured, DependenciesChanged, Hurry, Restart, Start, Stop
+from pserv.model.names import service_of
 from pserv.model.spec import Document, ServiceSpec
 from pserv.model.states import AT_REST, Goal, Life, Phase
-from pserv.rules import conditions, dependencies, ending
+from pserv.rules import conditions, dependencies, ending, instances
+from pserv.rules.instances import Scale
 from pserv.supervisor import record
 from pserv.supervisor.record import DaemonNote
+from pserv.supervisor.rolling import RollingRestart
 from pserv.supervisor.supervisor import Supervisor
 
 DAEMON = "@daemon"
@@ -35,6 +38,7 @@ class Orders:
         self._fresh: list[str] = []
         self._finished = False
         supervisor.restarting.update(note.again)
+        self.rolling = RollingRestart(supervisor, self, note.rolling, lambda now: self._keep(rolling=now))
         supervisor.follower = self
 
     # What is declared
@@ -43,15 +47,27 @@ class Orders:
         """From now on this is what is wanted; nothing is done about it before `align`."""
         supervisor = self._supervisor
         supervisor.document = document
-        returned = self._leaving & document.services.keys()
-        self._leaving = {name for name in supervisor.lives if name not in document.services}
-        gone = {name: supervisor.specs.get(name) or ServiceSpec(exec=name) for name in self._leaving}
-        supervisor.specs = {**gone, **document.services}
+        self._keep(scales=instances.lasting(self.note.scales, document.services))
+        declared = instances.expand(document.services, self.note.scales)
+        returned = self._leaving & declared.keys()
+        self._leaving = {name for name in supervisor.lives if name not in declared}
+        gone = {name: supervisor.specs.get(name) or self._spec_of(name, document) for name in self._leaving}
+        supervisor.specs = instances.together({**gone, **declared})
         self._needed_by = dependencies.needed_by(supervisor.specs)
-        self._fresh = [name for name in document.services if name not in supervisor.lives or name in returned]
+        self._fresh = [name for name in declared if name not in supervisor.lives or name in returned]
         for name in self._fresh:
             if name not in returned:
                 supervisor.admit(name)
+
+    def expanded(self, document: Document) -> Document:
+        """What it would mean as the accepted configuration: a spec for each instance, with the scales that last."""
+        scales = instances.lasting(self.note.scales, document.services)
+        return msgspec.structs.replace(document, services=instances.expand(document.services, scales))
+
+    def _spec_of(self, name: str, document: Document) -> ServiceSpec:
+        """Of a surplus instance, as that of its service; nobody knows any more how another one is to be stopped."""
+        spec = document.services.get(service_of(name))
+        return ServiceSpec(exec=name) if spec is None else instances.instance(name, spec)
 
     def align(self, by: str, *, start: Iterable[str] | None = None) -> None:
         """Compare what is declared with what is, and post what follows: for a start, a reload and a resume alike.
@@ -63,12 +79,41 @@ class Orders:
         if self.safe or self.note.ending:
             return
         wanted = [name for name in self._fresh if supervisor.specs[name].autostart]
-        self.start(wanted if start is None else start, by)
+        named = None if start is None else set(start)
+        if named is not None:
+            wanted = [name for name in supervisor.specs if not named.isdisjoint((name, service_of(name)))]
+        self.start(wanted, by)
         for name in supervisor.specs.keys() - set(self._fresh):
             supervisor.post(name, Configured())
         stale = [name for name, life in supervisor.lives.items() if life.goal is Goal.UP and supervisor.stale(name)]
         self.restart([name for name in stale if name not in self._leaving], by)
-        self.stop(self._leaving, by)
+        self.stop(instances.falling(self._leaving), by)
+
+    def scale(self, counts: Mapping[str, int], by: str = "operator") -> tuple[list[str], list[str]]:
+        """Have so many instances of each service: starts new ones, stops those with the highest numbers.
+
+        The instances that are started, and those that are stopped. Raises Refused.
+        """
+        self._may_run("scale")
+        services = self._supervisor.document.services
+        scales = dict(self.note.scales)
+        for name, wanted in counts.items():
+            spec = services[name]
+            if refusal := instances.refused(name, spec, wanted):
+                raise Refused(*refusal)
+            assert spec.instances is not None
+            scales[name] = Scale(wanted, spec.instances)
+        told = ", ".join(f"{name}={wanted}" for name, wanted in counts.items())
+        self._keep(scales=scales)
+        self._supervisor.tell("", "scale", f"{told} by {by}")
+        self.declare(self._supervisor.document)
+        fresh, surplus = list(self._fresh), instances.falling(self._leaving)
+        self.start(fresh, f"scale {told} by {by}")
+        self.stop(surplus, f"scale {told} by {by}")
+        for name, life in list(self._supervisor.lives.items()):
+            if life.phase is Phase.WAITING:
+                self._supervisor.post(name, DependenciesChanged())
+        return fresh, surplus
 
     def resume(self) -> None:
         """Go on with an order to end, or with stops in order, that an earlier supervisor had begun."""
@@ -81,6 +126,7 @@ class Orders:
         self._release(list(self._stops))
         if not self.safe:
             self._release_restarts(list(self._supervisor.restarting))
+        self.rolling.look()
 
     # What operators ask
 
@@ -99,6 +145,7 @@ class Orders:
         """Stop services, those that depend on others first."""
         named = list(names)
         self._forget_restarts([*named, *dependencies.dependents(named, self._needed_by)])
+        self.rolling.leave_out(named)
         self._stops.update(dict.fromkeys(named, by))
         self._release(list(self._stops))
         self._release_restarts(list(self._supervisor.restarting))
@@ -156,6 +203,11 @@ class Orders:
         self._release_restarts(list(supervisor.restarting))
         self._remember_restarts()
         return [*named, *followers]
+
+    def roll(self, names: Iterable[str], by: str = "operator") -> None:
+        """Restart one after the other, each when the last is ready; ends at the first that fails."""
+        self._may_run("restart")
+        self.rolling.begin(names, f"rolling restart by {by}")
 
     def shutdown(self, why: str, code: int = 0) -> None:
         """Stop everything in order, then end the daemon with this exit code. The first order counts."""
@@ -219,9 +271,11 @@ class Orders:
         told, self._told = self._told, set()
         if [name for name in told if supervisor.restarting.pop(name, None)]:
             self._release_restarts(list(supervisor.restarting))
+        self.rolling.look()
         for name in [name for name in self._leaving if supervisor.lives[name].phase in AT_REST]:
             self._leaving.discard(name)
-            supervisor.drop(name, "no longer declared")
+            declared = service_of(name) in supervisor.document.services
+            supervisor.drop(name, "no instance any more" if declared else "no longer declared")
         if self.note.ending and not self._finished and all(life.phase in AT_REST for life in supervisor.lives.values()):
             self._finished = True
             supervisor.tell("", "daemon", "ended: nothing runs any more")

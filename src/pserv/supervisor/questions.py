@@ -54,7 +54,7 @@ class Question:
         if probe.exec is not None:
             supervisor = self._session.supervisor
             spec, places = supervisor.specs[self._name], supervisor.places
-            return await self._commands.run(spec, places, probe.exec, limit)
+            return await self._commands.run(spec, places, probe.exec, limit, self._name)
         if probe.log is not None:
             outputs = await printed.of_run(self._session.keeper, self._name, self._run)
             return await self._asker.log(probe.log.pattern, outputs, limit)

@@ -10,6 +10,7 @@ import msgspec
 
 from pserv.model.states import Crash, Life
 from pserv.model.status import ProbeResult
+from pserv.rules.instances import Scale
 
 
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -58,6 +59,17 @@ class Record:
         self.said = Said()
 
 
+class Rolling(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A restart of one after the other. `left`: the one that is restarted now, and those that were not touched yet."""
+
+    left: tuple[str, ...] = ()
+    run: int = 0
+    """The run that the first of them had; another one is the new one."""
+    by: str = ""
+    failed: str = ""
+    """Why it went no further; what is left stays as it is."""
+
+
 class DaemonNote(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the keeper stores of the daemon itself."""
 
@@ -72,6 +84,10 @@ class DaemonNote(msgspec.Struct, frozen=True, omit_defaults=True):
     """How often a supervisor died and was replaced."""
     last_death: float = 0.0
     """When the last of them died, on the monotonic clock."""
+    scales: dict[str, Scale] = {}
+    """How many instances an operator wants of services."""
+    rolling: Rolling = Rolling()
+    """The last rolling restart, over when nothing is left or it failed."""
 
 
 def encode(note: Note | DaemonNote) -> str:

@@ -40,7 +40,8 @@ class Reloading:
     async def plan(self, *, previous: bool) -> tuple[Document, tuple[ReloadStep, ...]]:
         """The configuration that would be applied, and what it would do. Raises InvalidConfig with all mistakes."""
         document = await (self._previous() if previous else self._load())
-        return document, tuple(reload.diff(self._session.supervisor.document, document))
+        expanded = self._session.orders.expanded
+        return document, tuple(reload.diff(expanded(self._session.supervisor.document), expanded(document)))
 
     async def apply(self, document: Document, by: str) -> None:
         """Make it the accepted configuration and start what follows from it. Raises Refused while the daemon ends."""

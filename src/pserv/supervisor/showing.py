@@ -24,7 +24,7 @@ def show(name: str, spec: ServiceSpec, at: Places) -> Launch:
     steps += [f"chdir {spec.cwd or at.root}", f"exec {spec.argv[0]}"]
     return Launch(
         argv=spec.argv,
-        env={key: masked(key, value) for key, value in spec.env.items()},
+        env={key: masked(key, value) for key, value in launches.environment(name, spec).items()},
         inherits=told,
         cwd=spec.cwd or at.root,
         user=spec.user or "",

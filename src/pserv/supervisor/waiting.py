@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Iterator
 
+from msgspec.structs import replace
+
+from pserv.model import units
 from pserv.model.events import Change
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import AT_REST, Goal, Life, Phase
 from pserv.model.status import Outcome
 from pserv.rules import machine
+from pserv.supervisor.rolling import RollingRestart
 from pserv.supervisor.supervisor import Clock, Supervisor
 from pserv.system.tasks import Tasks
 
@@ -108,6 +112,39 @@ async def wait(
     finally:
         supervisor.bus.leave(listener)
     yield tuple(outcomes.values())
+
+
+async def rolled(
+    tasks: Tasks, supervisor: Supervisor, rolling: RollingRestart, names: Collection[str], timeout: float | None
+) -> AsyncGenerator[Change, None]:
+    """Changes of these services until none of them is still to be restarted, at most for `timeout` seconds."""
+    deadline = None if timeout is None else tasks.time() + timeout
+    listener = supervisor.bus.listen()
+    try:
+        while rolling.under_way(names):
+            async with tasks.timeout_at(deadline):
+                change = await listener.get()
+            if isinstance(change, Change) and change.service in names:
+                yield change
+    except TimeoutError:
+        return
+    finally:
+        supervisor.bus.leave(listener)
+
+
+def roll_outcomes(
+    supervisor: Supervisor, rolling: RollingRestart, names: Iterable[str], after: float
+) -> Iterator[Outcome]:
+    """How a rolling restart went with each of these services, up to now."""
+    now = rolling.now
+    for name in names:
+        life = supervisor.lives.get(name, Life(reason="no longer declared"))
+        told = outcome(name, life, name not in now.left and machine.succeeded(life), after)
+        if name in rolling.untouched():
+            told = replace(told, reason=f"not touched: the restart of {now.left[0]} failed")
+        elif name in now.left and not now.failed:
+            told = replace(told, reason=f"still to be restarted after {units.show_duration(after)}")
+        yield told
 
 
 def outcome(name: str, life: Life, ok: bool, after: float) -> Outcome:

@@ -8,6 +8,7 @@ import zlib
 import msgspec
 
 from pserv.keeper.protocol import Message
+from pserv.model.names import number_of, service_of
 from pserv.model.spec import Document, ServiceSpec
 
 WITH_ANOTHER_USER = ("PATH", "LANG", "LC_*", "TZ")
@@ -62,7 +63,7 @@ def launch(name: str, spec: ServiceSpec, at: Places) -> Message:
     inherit = inherited(spec)
     message: Message = {
         "argv": spec.argv,
-        "env": spec.env,
+        "env": environment(name, spec),
         "inherit": inherit if isinstance(inherit, bool) else list(inherit),
         "cwd": spec.cwd or at.root,
         # A socket of its own tells whose word it is when the sender has gone; it costs a descriptor.
@@ -84,9 +85,19 @@ def launch(name: str, spec: ServiceSpec, at: Places) -> Message:
     return message
 
 
-def command_launch(spec: ServiceSpec, argv: tuple[str, ...], at: Places) -> Message:
+def environment(name: str, spec: ServiceSpec) -> dict[str, str]:
+    """What a process of a service gets besides what it inherits; without a name only what is declared."""
+    port = {} if spec.port is None else {"PORT": str(spec.port)}
+    if not name:
+        return {**port, **spec.env} if port else spec.env
+    number = number_of(name) or 1
+    own = {"PSERV_SERVICE": service_of(name), "PSERV_INSTANCE": str(number), "PSERV_INDEX": str(number - 1)}
+    return {**port, **spec.env, **own}
+
+
+def command_launch(spec: ServiceSpec, argv: tuple[str, ...], at: Places, name: str = "") -> Message:
     """The LAUNCH of a command in a service's environment, folder and user, on three passed descriptors."""
-    message = launch("", spec, at)
+    message = launch(name, spec, at)
     for own in ("tty", "notify", "watchdog", "ready_fd"):
         message.pop(own, None)
     passed = {"kind": "passed"}

@@ -1,0 +1,57 @@
+"""Instances as they are written: ports of probes, log files, and what is told of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pserv.config.loader import load
+from pserv.model.mistakes import InvalidConfig
+from pserv.model.spec import Document
+from pserv.rules import instances
+
+
+def loaded(folder: Path, text: str) -> Document:
+    (folder / "pserv.yaml").write_text(text)
+    return load([str(folder / "pserv.yaml")], environ={}, cwd="/", uid=0)
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        "http: /health",
+        '{http: {path: /health, port: "${pserv.port}"}}',
+        '"http://:${pserv.port}/health"',
+    ],
+)
+def test_a_probe_that_names_the_service_port_or_none(tmp_path: Path, probe: str) -> None:
+    ready = probe if probe.startswith(("{", '"')) else f"{{{probe}}}"
+    document = loaded(tmp_path, f"services: {{web: {{command: a, instances: 2, port: 3001, ready: {ready}}}}}\n")
+    made = instances.expand(document.services)
+    asked = [(spec.ready.http.path, spec.ready.http.port) for spec in made.values() if spec.ready and spec.ready.http]
+    assert asked == [("/health", 3001), ("/health", 3002)]
+
+
+@pytest.mark.parametrize("probe", ["tcp: {}", 'tcp: "${pserv.port}"'])
+def test_a_tcp_probe_too(tmp_path: Path, probe: str) -> None:
+    document = loaded(tmp_path, f"services: {{web: {{command: a, port: 3001, health: {{{probe}}}}}}}\n")
+    health = instances.expand(document.services)["web"].health
+    assert health is not None
+    assert health.tcp is not None
+    assert health.tcp.port == 3001
+
+
+def test_a_file_of_one_instance_is_no_other_services(tmp_path: Path) -> None:
+    text = """
+services:
+  web: {command: a, instances: 3, stdout: "./out.${pserv.instance}.log"}
+  api: {command: a, stdout: ./out.2.log}
+"""
+    with pytest.raises(InvalidConfig, match=r"out\.2\.log is also written by services\.web\.stdout"):
+        loaded(tmp_path, text)
+
+
+def test_a_declared_variable_wins_over_port_and_that_is_told(tmp_path: Path) -> None:
+    document = loaded(tmp_path, "services: {web: {command: a, port: 3001, env: {PORT: 9}}}\n")
+    assert any("has no effect on PORT: env sets it to '9'" in note for note in document.notes)
