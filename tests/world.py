@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from pserv.keeper.protocol import Message
-from pserv.model.events import Exited, Gone, Spawned
+from pserv.model.events import Exited, Gone, HookEnded, Spawned
 from pserv.model.spec import DaemonSpec, Document, ServiceSpec
 from pserv.model.states import Life
-from pserv.supervisor import record
+from pserv.supervisor import hook_runs, record
 from pserv.supervisor.orders import DAEMON, Orders
 from pserv.supervisor.record import DaemonNote, Note
 from pserv.supervisor.supervisor import Supervisor
@@ -53,7 +53,9 @@ class PretendKeeper:
         if note is not None:
             self.notes[key] = note
         self.acknowledged.extend(ack)
+        of_transaction = key
         for command in commands:
+            key = command.get("key", of_transaction)
             self.commands.append((key, command))
             if command["do"] == "spawn":
                 assert key not in self.live, f"a second live run of {key}"
@@ -136,9 +138,17 @@ class World:
         run = self.keeper.live.pop(name)
         self.supervisor.post(name, Gone(run), self._ack())
 
+    def hook_ended(self, name: str, why: str = "") -> None:
+        """The hook that a service waits for ended."""
+        run = self.keeper.live.pop(hook_runs.key_of(name))
+        facts: Message = {"lines": [f"last words of a hook of {name}"]}
+        self.supervisor.post(name, HookEnded(run, why), self._ack(), facts)
+
     def run_all(self) -> None:
         """Every spawn that waits for its outcome succeeds, again and again, until nothing moves."""
-        while waiting := [name for name in self.keeper.live if not self.life(name).pid]:
+        while waiting := [
+            name for name in self.keeper.live if name in self.supervisor.lives and not self.life(name).pid
+        ]:
             self.spawned(*waiting)
 
     def wait(self, seconds: float) -> None:

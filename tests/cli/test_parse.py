@@ -68,7 +68,6 @@ def test_times_are_read_as_in_the_configuration() -> None:
         ),
         ("start --timeout soon", "cannot read the command line of pserv start: --timeout: 'soon'", "10s"),
         ("why", "cannot read the command line of pserv why: it wants NAME …", "pserv why --help"),
-        ("reload web", "cannot read the command line of pserv reload: it takes no 'web'", "pserv signal HUP web"),
         ("exec web", "cannot read the command line of pserv exec: it wants NAME -- COMMAND …", ""),
     ],
 )

@@ -6,8 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pserv.config.decode import build
-from pserv.config.shapes import SERVICE, Shape
+from pserv.config.shapes import COMMANDS, SERVICE, Shape, build
 from pserv.model.spec import ServiceSpec
 
 WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
@@ -52,7 +51,7 @@ def values(shape: Shape) -> st.SearchStrategy[Any]:
     if shape.kind in ("integer", "number"):
         low, high = shape.low or 0, shape.high if shape.high is not None else 10**6
         return st.integers(int(low), int(high)) if shape.kind == "integer" else st.floats(low, high)
-    if shape.kind == "list":
+    if shape.kind in ("list", "hooks"):
         assert shape.item is not None
         return st.lists(values(shape.item), max_size=3).map(tuple)
     return _SIMPLE[shape.kind]
@@ -62,6 +61,11 @@ def structs(shape: Shape) -> st.SearchStrategy[Any]:
     """Structs with some of their options set."""
     required = {name: values(option.shape) for name, option in shape.options.items() if option.required}
     optional = {name: values(option.shape) for name, option in shape.options.items() if not option.required}
+    if shape.cls in COMMANDS:
+        ways = {name: optional.pop(name) for name in ("command", "shell", "signal") if name in optional}
+        said = st.sampled_from(sorted(ways)).flatmap(lambda way: st.fixed_dictionaries({way: ways[way]}))
+        said = said.filter(lambda written: str(written.get("shell", "x")).strip())
+        return st.tuples(said, st.fixed_dictionaries({}, optional=optional)).map(lambda p: build(shape, p[0] | p[1]))
     return st.fixed_dictionaries(required, optional=optional).map(lambda written: build(shape, written))
 
 

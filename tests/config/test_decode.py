@@ -13,12 +13,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pserv.config.decode import Decoder, build
+from pserv.config.decode import Decoder
 from pserv.config.effective import effective, written
 from pserv.config.findings import Findings
 from pserv.config.loader import load
 from pserv.config.nodes import Mapping
-from pserv.config.shapes import DAEMON, SERVICE, Shape
+from pserv.config.shapes import DAEMON, SERVICE, Shape, build
 from pserv.config.yaml_nodes import read_yaml
 from pserv.model import spec
 from pserv.model.needs import Need

@@ -266,3 +266,24 @@ def test_an_idle_keeper_does_not_wake(daemon: Start) -> None:
     before = switches()
     assert select.select([supervisor.channel], [], [], 2.0)[0] == []
     assert switches() == before
+
+
+def test_a_transaction_may_carry_commands_for_another_key(daemon: Start) -> None:
+    """A hook and the note of its service are stored together, or neither is."""
+    rig = daemon()
+    supervisor = rig.supervisor()
+    spawn = {"do": "spawn", "key": "web!hook", "run": 1, "launch": launching("sleep 1000")}
+    supervisor.do("web", spawn, note="runs its hook")
+    pid = supervisor.report("spawned", 1)["pid"]
+    reply, _ = supervisor.ask(
+        {"op": "do", "key": "web", "note": "spoilt", "commands": [{**spawn, "run": 2}], "ack": []}
+    )
+    assert reply["error"] == "cannot spawn web!hook: a run of it lives"
+    second = restarted(rig, supervisor)
+    assert (record(second, "web")["note"], record(second, "web")["run"]) == ("runs its hook", None)
+    assert record(second, "web!hook")["run"]["pid"] == pid
+    second.do("web", {"do": "kill", "key": "web!hook", "run": 1})
+    assert second.report("exited", 1)["signal"] == signal.SIGKILL
+    second.do("web", {"do": "forget", "key": "web!hook"})
+    third = restarted(rig, second)
+    assert [row["key"] for row in third.table["records"]] == ["web"]

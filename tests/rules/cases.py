@@ -37,6 +37,7 @@ from pserv.model.spec import Stop as StopSpec
 from pserv.model.states import Goal, Life, Phase, Result
 from pserv.rules.machine import TABLE
 
+from .hook_cases import hook_cases
 from .lives import (
     BAD,
     BRIEF,
@@ -296,4 +297,5 @@ CASES = (
     *exits(),
     *ends(),
     *lives_on(),
+    *hook_cases(),
 )

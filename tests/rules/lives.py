@@ -11,13 +11,15 @@ from pserv.model.errors import Refused
 from pserv.model.events import (
     Effect,
     Event,
+    RunHook,
     Situation,
     Spawn,
 )
+from pserv.model.hooks import Hook, Hooks
 from pserv.model.probe import Health, Ready, Tcp
 from pserv.model.spec import ServiceSpec, StopStep
 from pserv.model.spec import Stop as StopSpec
-from pserv.model.states import Ended, Goal, Life, Phase, Result
+from pserv.model.states import Ended, Goal, HookRun, Life, Phase, Result
 from pserv.rules import machine
 
 NOW = 100.0
@@ -35,6 +37,8 @@ READY = replace(SPEC, ready=Ready(tcp=PORT))
 S6 = replace(SPEC, ready=Ready(fd=3))
 HEALTH = replace(SPEC, health=Health(tcp=PORT, interval=2.0, timeout=1.0, failures=2))
 """A round of failing checks takes 6 s."""
+
+FIRST, SECOND = Hook(command=("first",)), Hook(command=("second",), timeout=5.0, on_failure="ignore")
 
 OK = Ended(Result.SUCCESS, 6, 40.0, 5.0, code=0)
 BAD = Ended(Result.EXIT_CODE, 6, 40.0, 5.0, code=1)
@@ -186,9 +190,9 @@ def rested(before: Life, phase: Phase, reason: str, **fields: Any) -> Life:
 
 
 def begun(
-    before: Life, event: Event, reason: str, *effects: Effect, spec: ServiceSpec = SPEC, told: str = "", **fields: Any
+    before: Life, event: Event, reason: str, *effects: Effect, spec: ServiceSpec = SPEC, **fields: Any
 ) -> Iterator[Case]:
-    """The three ways that a start may go: spawned, blocked, hopeless."""
+    """The four ways that a start may go: spawned, blocked, hopeless, prepared by a hook."""
     up = rested(before, Phase.STARTING, reason, goal=Goal.UP, **fields)
     limit = spec.time_to_start
     waited = NOW - before.since if before.phase is Phase.WAITING else 0.0
@@ -203,3 +207,8 @@ def begun(
     since = before.since if before.phase is Phase.FAILED else NOW
     fails = replace(up, phase=Phase.FAILED, reason="needs y, which failed: z", since=since)
     yield Case(before, event, fails, *effects, spec=spec, blocked="w", hopeless="needs y, which failed: z")
+    prepared = replace(spec, hooks=Hooks(pre_start=(FIRST, SECOND), pre_stop=spec.hooks.pre_stop))
+    hook = HookRun("pre_start", 0, NEXT, "pre_start 'first'", NOW, 60.0, False, reason)
+    told = f"{reason}: runs pre_start 'first'"
+    prepares = replace(spawned, phase=Phase.PREPARING, deadline=160.0, hook=hook, reason=told)
+    yield Case(before, event, prepares, *effects, RunHook(NEXT), spec=prepared)

@@ -13,15 +13,21 @@ from pserv.model.events import (
     DeadlinePassed,
     DependenciesChanged,
     Effect,
+    EndHook,
     Event,
     Exited,
     Extended,
     Failed,
     Gone,
     Healthy,
+    HookEnded,
+    HookGone,
+    Hurry,
     Kill,
+    KillHook,
     Ready,
     Restart,
+    RunHook,
     Signal,
     Situation,
     Spawn,
@@ -34,11 +40,12 @@ from pserv.model.events import (
     WatchdogExpired,
 )
 from pserv.model.spec import ServiceSpec
-from pserv.model.states import Goal, Life, Phase, Result
+from pserv.model.states import Goal, Life, Phase, Result, State
 from pserv.rules import machine, restart
 
 LIVING = frozenset({Phase.STARTING, Phase.RUNNING, Phase.STOPPING, Phase.ENDING})
-TIMED = frozenset({Phase.STOPPING, Phase.ENDING, Phase.BACKOFF})
+HOOKED = frozenset({Phase.PREPARING, Phase.CLOSING, Phase.CLEANING})
+TIMED = frozenset({Phase.STOPPING, Phase.ENDING, Phase.BACKOFF, *HOOKED})
 UNTIMED = frozenset({Phase.STOPPED, Phase.EXITED, Phase.FAILED})
 ALIVE = frozenset({Phase.STARTING, Phase.RUNNING})
 
@@ -71,6 +78,17 @@ class Run:
         """The latest time that it asked to be given."""
 
 
+class HookRun:
+    """What the keeper knows of the run of a hook."""
+
+    __slots__ = ("killed", "main", "run")
+
+    def __init__(self, run: int) -> None:
+        self.run = run
+        self.main = True
+        self.killed = False
+
+
 class World:
     """Acts like a supervisor that only this service has, and checks after every event what must always hold."""
 
@@ -81,6 +99,11 @@ class World:
         self.life = Life(since=self.now)
         self.live: Run | None = None
         self.last_run = 0
+        self.last_attempt = 0
+        """The last run of the service itself, or of a hook before it."""
+        self.hook: HookRun | None = None
+        self.finished: list[tuple[str, int, int]] = []
+        """Kind, index and run of every hook that ended by itself, with success."""
         self.dependency: Dependency = "ready"
         self.automatic: list[float] = []
         """When each restart was ordered since an operator last interfered."""
@@ -121,15 +144,29 @@ class World:
         match effect:
             case Spawn(run):
                 assert self.live is None, "a second live run"
+                assert self.hook is None, "a spawn beside its hook"
                 assert run > self.last_run, "a run id seen before"
-                self.live, self.last_run, self.reconfigured = Run(run, self.now), run, False
+                self.live, self.last_run, self.last_attempt = Run(run, self.now), run, run
+                self.reconfigured = False
                 self.automatic.append(self.now)
             case Signal(run) | Kill(run):
                 assert self.live is not None, "a signal to nobody"
                 assert run == self.live.run, "a signal to another run"
                 self.live.killed |= isinstance(effect, Kill)
+            case RunHook(run):
+                assert self.hook is None, "a second hook"
+                assert run > self.last_run, "a run id seen before"
+                self.hook, self.last_run = HookRun(run), run
+                if self.life.phase is Phase.PREPARING:
+                    assert self.live is None, "a pre_start hook beside a run"
+                    self.last_attempt = run
+                assert (self.life.phase is not Phase.CLEANING) or self.live is None, "a post_stop hook beside a run"
+            case EndHook(run) | KillHook(run):
+                assert self.hook is not None, "a signal to no hook"
+                assert run == self.hook.run, "a signal to another hook"
+                self.hook.killed |= isinstance(effect, KillHook)
             case Failed(run):
-                assert run == self.last_run
+                assert run == self.last_attempt
                 self.failures += 1
 
     def depend(self, dependency: Dependency) -> None:
@@ -171,7 +208,7 @@ class World:
         self.post(Healthy(self.live.run, "http 200") if well else Unhealthy(self.live.run, "http 500", ends))
         if not well and counts:
             stops = ends and Result.WATCHDOG in restart.RESTARTS[self.spec.policy]
-            assert self.life.phase is (Phase.STOPPING if stops else Phase.RUNNING)
+            assert self.life.state is (State.STOPPING if stops else State.RUNNING)
 
     def is_silent(self) -> None:
         if self.live is not None and not self.live.forked and self.live.main:
@@ -196,7 +233,7 @@ class World:
         self.live.main, self.live.rest = False, rest
         event = Exited(self.live.run, code, signal, gone=not rest, at=self.now)
         clean = restart.classify(self.spec, self.life, event, self.now).result is Result.SUCCESS
-        asked = self.life.phase is Phase.STOPPING and self.life.verdict is None
+        asked = self.life.phase in (Phase.CLOSING, Phase.STOPPING) and self.life.verdict is None
         self.expected_failures += not clean and not asked
         if not rest:
             self.live = None
@@ -214,20 +251,43 @@ class World:
             run, self.live = self.live.run, None
             self.expected_failures += self.life.verdict is not None
             self.post(Gone(run, ("pid 5 (cp), state D",)))
-            assert self.life.phase in (Phase.STOPPED, Phase.FAILED), "started again beside what survived"
+            assert self.life.phase in (Phase.STOPPED, Phase.FAILED, Phase.CLOSING), "started beside what survived"
 
     def kill_works(self) -> None:
         if self.live is not None and self.live.killed:
             self.live.forked = False
             self.main_ends(None, 9)
             self.rest_ends()
+        if self.hook is not None and self.hook.killed:
+            self.hook_ends("killed by SIGKILL")
+
+    def hook_ends(self, why: str = "", *, gone: bool = True) -> None:
+        """The hook that is waited for ends, or what is left of it after its main process."""
+        hook, told = self.hook, self.life.hook
+        if hook is None or told is None:
+            return
+        failed = told.failure or (why if hook.main else "")
+        over = gone or not hook.main
+        if over:
+            self.hook = None
+            self.expected_failures += bool(failed) and not told.ignored and self.life.phase is Phase.PREPARING
+        if hook.main:
+            hook.main = False
+            self.post(HookEnded(hook.run, why, gone))
+        else:
+            self.post(HookGone(hook.run))
+
+    def hurry(self) -> None:
+        self.post(Hurry())
 
     def stale(self, back: int) -> None:
         """News of a run before the last change nothing."""
         before, run = self.life, self.last_run - 1 - back
-        facts = (Spawned(run, 5), SpawnFailed(run, "exec", 2), Exited(run, 1), Gone(run, ("pid 5",)))
+        facts: tuple[Event, ...] = (Spawned(run, 5), SpawnFailed(run, "exec", 2), Exited(run, 1), Gone(run, ("pid 5",)))
         news = (Ready(run), Unready(run, "x"), Healthy(run), Unhealthy(run, "x"), WatchdogExpired(run, "x"))
-        for event in (*facts, *news, Extended(run, self.now + 1000.0)):
+        facts = () if run == self.last_attempt else (*facts, *news, Extended(run, self.now + 1000.0))
+        hooked = before.hook is not None and before.hook.run == run
+        for event in facts if hooked else (*facts, HookEnded(run, "exit code 1"), HookGone(run)):
             assert self.post(event) == ()
             assert self.life is before
 
@@ -263,8 +323,14 @@ class World:
         assert self.failures == self.expected_failures, "crash records are kept of failures only, and of each"
 
     def check_run(self, life: Life) -> None:
+        assert (None if self.hook is None else self.hook.run) == (None if life.hook is None else life.hook.run)
+        assert (life.hook is not None) is (life.phase in HOOKED)
+        assert life.run == self.last_attempt
+        if life.phase is Phase.CLOSING:
+            assert (self.live is not None and not self.live.main) is life.left
+            assert (self.live is not None) <= (bool(life.pid) or life.left)
+            return
         assert (self.live is not None) is (life.phase in LIVING), "the machine and the keeper disagree on what lives"
-        assert life.run == self.last_run
         if self.live is not None:
             assert self.live.main is (life.phase is not Phase.ENDING)
             assert bool(life.pid) is (self.live.main and not self.live.forked)
@@ -286,17 +352,18 @@ class World:
                 assert run.well is (life.health == "healthy")
         if life.phase is Phase.STARTING and life.pid:
             assert life.ready_at is None, "ready, and not running"
-        if life.phase not in LIVING:
+        if life.phase not in LIVING | HOOKED:
             assert (life.ready_at, life.well_at, life.health, life.extended) == (None, None, "", None)
         assert (life.phase is Phase.RUNNING and machine.settled(life)) <= (life.ready_at is not None)
-        assert not life.hung or life.phase in LIVING
+        assert not life.hung or life.phase in LIVING | HOOKED
 
     def check_deadline(self, life: Life) -> None:
         assert life.deadline is None or math.isfinite(life.deadline)
         if life.phase in UNTIMED:
             assert life.deadline is None
         if life.phase in TIMED:
-            assert life.deadline is not None or life.killed, "nothing would ever happen again"
+            ended = life.killed if life.hook is None else life.hook.killed
+            assert life.deadline is not None or ended, "nothing would ever happen again"
         if life.phase is Phase.STARTING and self.spec.time_to_start is not None:
             assert life.deadline is not None
         if life.phase is Phase.BACKOFF:
@@ -306,7 +373,7 @@ class World:
 
     def check_goal(self, life: Life, event: Event) -> None:
         assert (life.phase is Phase.STOPPED) <= (life.goal is Goal.DOWN)
-        assert (life.goal is Goal.DOWN) <= (life.phase in (Phase.STOPPED, Phase.STOPPING, Phase.ENDING))
+        assert (life.goal is Goal.DOWN) <= (life.state in (State.STOPPED, State.STOPPING))
         match event:
             case Stop():
                 assert life.goal is Goal.DOWN
@@ -329,7 +396,7 @@ def run_history(world: World, codes: Sequence[int]) -> None:
     for code in numbers:
         detail = next(numbers, 0)
         world.chance = detail / 256
-        match code % 24:
+        match code % 28:
             case 0 | 1:
                 world.order(Start())
             case 2:
@@ -367,5 +434,9 @@ def run_history(world: World, codes: Sequence[int]) -> None:
                 world.tells_health(False, detail % 2 == 0)
             case 22:
                 world.is_silent()
-            case _:
+            case 23:
                 world.asks_for_time(detail / 8)
+            case 24 | 25 | 26:
+                world.hook_ends("exit code 1" * (detail % 3 == 0), gone=detail // 4 % 3 > 0)
+            case _:
+                world.hurry() if detail % 8 == 0 else world.hook_ends()

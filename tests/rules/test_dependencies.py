@@ -131,3 +131,14 @@ def test_a_shutdown_comes_to_its_end(graph: dict[str, ServiceSpec]) -> None:
         assert not any(set(by.get(name, ())) & left for name in free)
         lives.update(dict.fromkeys(free, Life()))
         left -= free
+
+
+@pytest.mark.parametrize("phase", [Phase.CLOSING, Phase.STOPPING, Phase.ENDING, Phase.CLEANING])
+def test_who_is_stopping_in_whatever_part_is_waited_for(phase: Phase) -> None:
+    assert not dependencies.may_restart("db", {"db": ["web"]}, {"web": Life(phase)})
+
+
+@pytest.mark.parametrize("phase", [Phase.PREPARING, Phase.STARTING, Phase.RUNNING])
+def test_who_is_starting_in_whatever_part_is_restarted_with_what_it_needs(phase: Phase) -> None:
+    specs = {"db": ServiceSpec(exec="db"), "web": ServiceSpec(exec="web", depends_on={"db": Need(restart=True)})}
+    assert dependencies.restarted_with(["db"], specs, {"web": Life(phase, Goal.UP)}) == ["web"]

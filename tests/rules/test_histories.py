@@ -10,15 +10,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from pserv.model.events import DeadlinePassed, Event, Exited, Hurry, Restart, Situation, Spawned, Start, Stop
+from pserv.model.hooks import Hook, Hooks
 from pserv.model.probe import Health, Ready, Tcp
 from pserv.model.spec import Backoff, Policy, ServiceSpec, StopStep
 from pserv.model.spec import Stop as StopSpec
-from pserv.model.states import Goal, Life, Phase
+from pserv.model.states import Goal, HookRun, Life, Phase
 from pserv.rules import machine, restart
+from pserv.rules.hooking import PATIENCE
 
 from .pretend import Dependency, World, run_history
 
 HEALTH = Health(tcp=Tcp(1), interval=2.0, failures=2)
+HOOK = Hook(command=("hook",), timeout=5.0, on_failure="fail")
+SHY = Hook(command=("shy",), timeout=3.0, on_failure="ignore")
 SPECS = (
     ServiceSpec(exec="web"),
     ServiceSpec(
@@ -37,8 +41,14 @@ SPECS = (
     ServiceSpec(exec="web", ready=Ready(tcp=Tcp(1)), health=HEALTH, max_retries=4, max_runtime=30.0),
     ServiceSpec(exec="web", health=HEALTH, restart="on-abnormal", stop=StopSpec(timeout=3.0)),
     ServiceSpec(exec="web", type="notify", health=HEALTH, restart="never"),
+    ServiceSpec(exec="web", hooks=Hooks(pre_start=(HOOK, SHY), pre_stop=(HOOK, SHY), post_stop=(SHY, HOOK))),
+    ServiceSpec(exec="web", restart="always", hooks=Hooks(pre_start=(SHY,), pre_stop=(SHY,), post_stop=(SHY,))),
+    ServiceSpec(exec="job", type="oneshot", max_retries=2, restart="on-failure", hooks=Hooks(pre_start=(HOOK,))),
 )
 specs = st.sampled_from(SPECS)
+
+
+NONE = HookRun("", 0, 0, "", 0.0, 0.0, True, "")
 
 
 class Histories(RuleBasedStateMachine):
@@ -118,6 +128,11 @@ class Histories(RuleBasedStateMachine):
     def kill_works(self) -> None:
         self.world.kill_works()
 
+    @precondition(lambda self: self.world.hook)
+    @rule(why=st.sampled_from(["", "exit code 1"]), gone=st.booleans())
+    def hook_ends(self, why: str, gone: bool) -> None:
+        self.world.hook_ends(why, gone=gone)
+
     @rule(seconds=st.floats(0, 40))
     def time_passes(self, seconds: float) -> None:
         self.world.pass_time(seconds)
@@ -150,9 +165,11 @@ TestHistories.settings = settings(max_examples=150, stateful_step_count=30)
 def ends_when_told(world: World) -> None:
     """Down as asked, in the time that a stop may take, even if only SIGKILL is obeyed."""
     world.order(Stop())
+    hooks = (*world.spec.hooks.pre_stop, *world.spec.hooks.post_stop)
     asked = 0.0 if world.live is None else max(0.0, world.live.asked - world.now)
     limit = world.now + sum(step.timeout for step in world.spec.stop_steps) + asked + 2.0 + 0.001
-    for _ in range(10):
+    limit += sum(hook.timeout + PATIENCE for hook in hooks) + PATIENCE + (world.life.hook or NONE).timeout
+    for _ in range(25):
         if world.life.phase is Phase.STOPPED:
             break
         world.meet_deadline()
@@ -199,6 +216,8 @@ def test_a_service_that_always_ends_is_given_up_or_paced(spec: ServiceSpec, code
             world.spawn_succeeds()
             world.tells_ready(True)
             world.main_ends(code)
+        elif world.hook is not None:
+            world.hook_ends()
         else:
             world.meet_deadline()
     retries = spec.max_retries

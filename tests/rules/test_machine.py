@@ -71,6 +71,7 @@ def test_orders_are_legal_everywhere(phase: Phase) -> None:
 def test_news_has_a_cell_wherever_the_run_lives() -> None:
     alive = {(phase, event) for phase in (Phase.STARTING, Phase.RUNNING) for event in NEWS}
     assert {key for key in TABLE if key[1] in NEWS} == alive | {
+        (Phase.CLOSING, MainChanged),
         (Phase.STOPPING, Extended),
         (Phase.STOPPING, MainChanged),
     }
@@ -91,11 +92,14 @@ def test_every_phase_has_a_public_state() -> None:
     [
         (Life(Phase.STOPPED, Goal.DOWN), True, True),
         (Life(Phase.WAITING, Goal.UP), False, False),
+        (Life(Phase.PREPARING, Goal.UP), False, False),
         (Life(Phase.STARTING, Goal.UP), False, False),
         (Life(Phase.RUNNING, Goal.UP), False, False),
         (Life(Phase.RUNNING, Goal.UP, ready_at=3.0), True, True),
         (Life(Phase.STOPPING, Goal.UP), False, False),
+        (Life(Phase.CLOSING, Goal.DOWN), False, False),
         (Life(Phase.ENDING, Goal.DOWN), False, False),
+        (Life(Phase.CLEANING, Goal.DOWN), False, False),
         (Life(Phase.BACKOFF, Goal.UP, attempt=2), False, False),
         (Life(Phase.BACKOFF, Goal.UP, attempt=3), True, False),
         (Life(Phase.EXITED, Goal.UP, ended=OK), True, True),

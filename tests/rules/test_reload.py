@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from pserv.model.hooks import KINDS, Hook, Reload
 from pserv.model.needs import Need
 from pserv.model.probe import File, Health, Http, Log, Ready, Tcp, Unix
 from pserv.model.spec import Backoff, DaemonSpec, Document, ServiceSpec, Stop, StopStep
@@ -56,6 +57,8 @@ CHANGED: dict[str, Any] = {
     "stop.timeout": 20.0,
     "stop.scope": "group",
     "stop.steps": (StopStep(3, 30.0),),
+    **{f"hooks.{kind}": (Hook(command=("a", kind)),) for kind in KINDS},
+    "reload": Reload(signal=1),
 }
 FIXED = {
     "exec",
@@ -205,13 +208,13 @@ PROBED: dict[str, Any] = {
     "fd": 4,
     "on_failure": "alert",
 }
-KINDS = {"http": Http(), "tcp": Tcp(), "unix": Unix("/run/s"), "file": File("/run/f"), "log": Log("ready")}
+PROBES = {"http": Http(), "tcp": Tcp(), "unix": Unix("/run/s"), "file": File("/run/f"), "log": Log("ready")}
 
 
 def probe_options(struct: type[Ready] | type[Health]) -> set[str]:
     own = {field.name for field in msgspec.structs.fields(struct)}
-    inner = {f"{kind}.{field.name}" for kind, each in KINDS.items() for field in msgspec.structs.fields(type(each))}
-    return (own - KINDS.keys()) | inner
+    inner = {f"{kind}.{field.name}" for kind, each in PROBES.items() for field in msgspec.structs.fields(type(each))}
+    return (own - PROBES.keys()) | inner
 
 
 @pytest.mark.parametrize("probe", [Ready(), Health()], ids=["ready", "health"])
@@ -220,8 +223,8 @@ def test_every_option_of_a_probe_is_seen_and_acts_live(probe: Ready | Health) ->
     assert probe_options(Ready) | probe_options(Health) == PROBED.keys()
     for option in probe_options(type(probe)):
         head, _, tail = option.partition(".")
-        before = replace(probe, **{head: KINDS[head]}) if tail else probe
-        after = replace(before, **{head: replace(KINDS[head], **{tail: PROBED[option]}) if tail else PROBED[option]})
+        before = replace(probe, **{head: PROBES[head]}) if tail else probe
+        after = replace(before, **{head: replace(PROBES[head], **{tail: PROBED[option]}) if tail else PROBED[option]})
         for old, new in ((before, after), (after, before)):
             (found,) = reload.differences(replace(BEFORE, **{name: old}), replace(BEFORE, **{name: new}))
             assert found.live

@@ -22,6 +22,7 @@ from pserv.model.graph import Graph
 from pserv.model.names import service_of
 from pserv.model.states import Phase
 from pserv.model.status import Launch, Outcome, Status, Story
+from pserv.rules.decision import signal_name
 from pserv.rules.secrecy import mask
 from pserv.rules.selection import select
 from pserv.supervisor import waiting
@@ -204,6 +205,31 @@ class Handlers:
             async for item in changes:
                 yield item
 
+    async def do_reload_service(self, request: op.ReloadService, peer: Peer) -> op.Done:
+        outcomes = []
+        for name in self._named("reload", op.Act(request.names)):
+            why, did = await self._ask_to_reload(name)
+            life = self._supervisor.lives[name]
+            outcomes.append(Outcome(name, not why, life.state, why or did, 0.0, life.pid or None))
+        return op.Done(all(outcome.ok for outcome in outcomes), tuple(outcomes))
+
+    async def _ask_to_reload(self, name: str) -> tuple[str, str]:
+        """Why a service could not be asked to reload itself, or it failed; what was done."""
+        spec, life = self._supervisor.specs[name], self._supervisor.lives[name]
+        if spec.reload is None:
+            return f"cannot reload {name}: it declares no way to (reload: HUP); pserv restart {name}", ""
+        if life.phase is not Phase.RUNNING:
+            return f"cannot reload {name}: it does not run ({life.state})", ""
+        if spec.reload.signal is None:
+            title = spec.reload.hook.title("reload")
+            failure = await self._session.beside.reload(name)
+            done = f"reloaded itself by {title.removeprefix('reload ')}"
+            return (f"cannot reload {name}: {title} failed: {failure}" if failure else ""), done
+        await self._signal(name, spec.reload.signal, "main")
+        done = f"was asked to reload itself: {signal_name(spec.reload.signal)}"
+        self._supervisor.tell(name, "reload", done)
+        return "", done
+
     async def do_signal(self, request: op.SendSignal, peer: Peer) -> op.Done:
         names = self._named("signal", op.Act(request.names, request.all))
         outcomes = []
@@ -214,11 +240,15 @@ class Handlers:
                 outcomes.append(Outcome(name, False, life.state, why, 0.0))
                 continue
             scope = "group" if request.group else "main"
-            command = {"do": "signal", "run": life.run, "signal": request.signal, "scope": scope}
-            await self._session.keeper.request({"op": "do", "key": name, "ack": (), "commands": (command,)})
+            await self._signal(name, request.signal, scope)
             self._supervisor.tell(name, "signal", f"signal {request.signal} by operator")
             outcomes.append(Outcome(name, True, life.state, "signalled", 0.0, life.pid))
         return op.Done(all(outcome.ok for outcome in outcomes), tuple(outcomes))
+
+    async def _signal(self, name: str, number: int, scope: str) -> None:
+        run = self._supervisor.lives[name].run
+        command = {"do": "signal", "run": run, "signal": number, "scope": scope}
+        await self._session.keeper.request({"op": "do", "key": name, "ack": (), "commands": (command,)})
 
     def do_down(self, request: op.Down, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         names = list(self._supervisor.lives)

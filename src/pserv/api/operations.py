@@ -66,6 +66,12 @@ class Reload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout: float | None = None
 
 
+class ReloadService(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Ask services to reload themselves, as their `reload` says."""
+
+    names: tuple[str, ...]
+
+
 class SendSignal(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A signal by number to the main process, or its group."""
 
@@ -227,6 +233,7 @@ OPERATIONS: tuple[Operation, ...] = (
         True,
         "Apply files.",
     ),
+    Operation("reload_service", "POST", "/v1/reload-service", "operate", ReloadService, Done, text="Ask a service."),
     Operation("signal", "POST", "/v1/signal", "operate", SendSignal, Done, text="Send a signal."),
     Operation("exec", "POST", "/v1/exec", "operate", Execute, Output | Ended | Error, True, "Run a command."),
     Operation("logs", "GET", "/v1/logs", "read", Logs, Line | Place | Dropped | Error, True, "Output of services."),

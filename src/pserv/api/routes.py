@@ -11,6 +11,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "scale": ("POST", "/v1/scale"),
     "wait": ("POST", "/v1/wait"),
     "reload": ("POST", "/v1/reload"),
+    "reload_service": ("POST", "/v1/reload-service"),
     "signal": ("POST", "/v1/signal"),
     "exec": ("POST", "/v1/exec"),
     "logs": ("GET", "/v1/logs"),

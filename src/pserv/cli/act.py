@@ -70,7 +70,9 @@ def wait(arguments: Arguments) -> int:
 
 
 def reload(arguments: Arguments) -> int:
-    """Applies the changed files; tells the plan first, then the outcomes."""
+    """Applies the changed files and tells the plan first, then the outcomes; with NAME asks services instead."""
+    if arguments.words:
+        return _reload_services(arguments)
     request = {
         "dry_run": arguments.flag("dry-run"),
         "previous": arguments.flag("previous"),
@@ -81,6 +83,22 @@ def reload(arguments: Arguments) -> int:
     if not arguments.flag("json"):
         tell_plan(terminal.out(), told.plan)
     return stream.finish(told, arguments.flag("json"), waited=not arguments.flag("no-wait"))
+
+
+def _reload_services(arguments: Arguments) -> int:
+    """Asks services to reload themselves; what is in the files is not applied, and that is told."""
+    from pserv.model.errors import UsageError
+
+    for flag in ("dry-run", "previous"):
+        if arguments.flag(flag):
+            raise UsageError(
+                f"cannot reload {arguments.words[0]} with --{flag}: that is for the configuration",
+                f"pserv reload --{flag}, or pserv reload {arguments.words[0]}",
+            )
+    code = finish(connect(arguments).call_raw("reload_service", {"names": arguments.words}), arguments, "reloaded")
+    if not arguments.flag("json"):
+        terminal.tell("the configuration is as it was: `pserv reload` without a name applies its files")
+    return code
 
 
 def tell_plan(screen: Screen, plan: dict[str, Any] | None) -> None:

@@ -52,6 +52,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("pserv reload --dry-run", "what would be restarted, and why"),
         ("pserv reload", "apply pserv.yaml as it is now"),
         ("pserv reload --previous", "take the last reload back"),
+        ("pserv reload web", "ask web to reload itself, as its option reload says"),
     ),
     "signal": (
         ("pserv signal HUP web", "to its main process"),

@@ -147,8 +147,7 @@ def _count_words(arguments: Arguments) -> None:
         _refuse(arguments, f"it wants {command.words.replace('…', ' …')}")
     if command.most is not None and number > command.most:
         extra = arguments.words[command.most]
-        hint = f"pserv signal HUP {extra}" if command.name == "reload" else ""
-        _refuse(arguments, f"it takes no {extra!r}", hint)
+        _refuse(arguments, f"it takes no {extra!r}")
 
 
 def _refuse(arguments: Arguments, reason: str, hint: str = "") -> NoReturn:

@@ -124,6 +124,8 @@ def _facts(story: dict[str, Any], now: float) -> list[tuple[str, str]]:
     told = [("state", state), ("reason", printable(service["reason"]))]
     if service.get("next") is not None:
         told.append(("next", f"in {render.duration(max(service['next'] - now, 0.0))}"))
+    for hook in service.get("hooks") or ():
+        told.append(("hook", f"{printable(hook['title'])} for {render.duration(max(now - hook['since'], 0.0))}"))
     told += [("says", printable(service.get("says", "")))]
     told += [("trouble", printable(service.get("trouble", "")))]
     if service.get("pid") is not None:

@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 
 REPLACEMENTS = 20
 """So many supervisors may die while one action is waited for."""
-UNDER_WAY = ("waiting", "starting", "stopping", "ending", "backoff")
+UNDER_WAY = {
+    "waiting": "waiting",
+    "preparing": "starting",
+    "starting": "starting",
+    "closing": "stopping",
+    "stopping": "stopping",
+    "ending": "stopping",
+    "cleaning": "stopping",
+    "backoff": "backoff",
+}
+"""What is shown of a phase in which something is still to come."""
 
 
 class Followed:
@@ -126,6 +136,6 @@ def _note(busy: dict[str, str], change: dict[str, Any]) -> None:
         return
     word = change.get("phase", "")
     if word in UNDER_WAY:
-        busy[change["service"]] = "stopping" if word == "ending" else word
+        busy[change["service"]] = UNDER_WAY[word]
     else:
         busy.pop(change["service"], None)

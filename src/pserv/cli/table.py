@@ -155,13 +155,15 @@ COMMANDS = (
     Command(
         "reload",
         "Act",
-        "apply the changed configuration",
+        "apply the changed configuration, or ask services to reload themselves",
         "act:reload",
         (
             Option("dry-run", "flag", "only tell what would be done"),
             Option("previous", "flag", "back to the configuration before the last reload"),
             *WAITING,
         ),
+        words=MANY,
+        completes="service",
     ),
     Command(
         "signal",

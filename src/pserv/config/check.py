@@ -15,6 +15,7 @@ from pserv.config.fragments import ONE_OF, Declared
 from pserv.config.nodes import Scalar
 from pserv.config.scalars import suggestion, yaml_quoted
 from pserv.model import units
+from pserv.model.hooks import KINDS
 from pserv.model.needs import Need
 from pserv.model.spec import ServiceSpec
 from pserv.rules import dependencies, instances
@@ -37,6 +38,7 @@ class Check:
             self._instances(declared)
             self._program(declared)
             self._identity(declared)
+            self._hooks(declared)
             self._life(declared)
             self._probes(declared)
             self._places(declared)
@@ -125,6 +127,19 @@ class Check:
                 names = tuple(entry.gr_name for entry in grp.getgrall())
                 hint = suggestion(group, names) or f"create it (groupadd {short(group)}), or name another"
                 self._wrong(declared, option, f"there is no group {shown(group)} on this machine", hint)
+
+    def _hooks(self, declared: Declared) -> None:
+        spec = declared.spec
+        for kind in KINDS:
+            for user in dict.fromkeys(hook.user for hook in spec.hooks.of(kind) if hook.user is not None):
+                if _user(user) is None:
+                    message, hint = f"there is no user {shown(user)} on this machine", "create it, or name another"
+                    self._wrong(declared, "hooks", message, hint, kind)
+                elif self._uid not in (0, _user(user)):
+                    message = f"{shown(user)} is another user, and this daemon does not run as root"
+                    self._wrong(declared, "hooks", message, "remove it, or run the daemon as root", kind)
+            if spec.type == "oneshot" and kind in ("post_start", "pre_stop") and spec.hooks.of(kind):
+                self._note(declared, f"hooks.{kind}", "has no effect: a oneshot is never running")
 
     def _life(self, declared: Declared) -> None:
         spec = declared.spec

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from pserv.config import environment, neighbours, probing, scalars
+from pserv.config import environment, hooks, neighbours, probing, scalars
 from pserv.config.findings import Findings, Path, Wrong, short, shown
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
 from pserv.config.scalars import Spread, expected, suggestion
-from pserv.config.shapes import PAIRS, SHORT, Shape
+from pserv.config.shapes import COMMANDS, PAIRS, SHORT, Shape, build
 
 Written = dict[str, Any]
 """The options of a struct that were written, by name; a struct inside of it is again such a dict."""
@@ -20,7 +20,7 @@ Written = dict[str, Any]
 UNSET: Final = object()
 """An empty section (`env:` with all its lines commented out) is as good as none."""
 
-_MAY_BE_EMPTY: Final = frozenset(("struct", "list", "words", "arguments", "environment", "map", "needs"))
+_MAY_BE_EMPTY: Final = frozenset(("struct", "list", "words", "arguments", "environment", "map", "needs", "hooks"))
 _FEW: Final = 12
 
 
@@ -39,6 +39,7 @@ class Decoder:
             "call": self._call,
             "map": self._map,
             "needs": self._needs,
+            "hooks": lambda shape, node, path: hooks.several(self, shape, node, path),
         }
 
     def struct(self, shape: Shape, node: Mapping, path: Path) -> Written:
@@ -123,6 +124,8 @@ class Decoder:
         raise Wrong(f"{node.called} does not fit", f"write {expected(shape)}")
 
     def _struct_or_short(self, shape: Shape, node: Node, path: Path) -> Written:
+        if shape.cls in COMMANDS:
+            return hooks.one(self, shape, node, path)
         if shape.cls in probing.PROBES:
             return probing.read(self, self._findings, shape, node, path)
         if isinstance(node, Scalar) and (written := probing.inner(shape, node)) is not None:
@@ -305,12 +308,3 @@ def merge(shape: Shape, below: Written, above: Written) -> Written:
         else:
             merged[name] = value
     return merged
-
-
-def build(shape: Shape, written: Written) -> Any:
-    """The frozen struct of what was written; the rest has its default."""
-    values = {}
-    for name, value in written.items():
-        inner = shape.options[name].shape
-        values[name] = build(inner, value) if inner.kind == "struct" and isinstance(value, dict) else value
-    return shape.cls(**values)

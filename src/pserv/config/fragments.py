@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from pserv.config.decode import Decoder, Written, build, merge
+from pserv.config.decode import Decoder, Written, merge
 from pserv.config.files import Loaded
 from pserv.config.findings import Findings, Path, shown
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
 from pserv.config.places import is_name
-from pserv.config.shapes import DAEMON, SERVICE
+from pserv.config.shapes import DAEMON, SERVICE, build
 from pserv.model.probe import KINDS
 from pserv.model.spec import DaemonSpec, ServiceSpec
 

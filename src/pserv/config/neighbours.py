@@ -48,6 +48,11 @@ _SERVICE: Final = {
     # systemd
     "execstart": "here it is called exec, or command for a program and its arguments in one",
     "execstop": "here a service is stopped by signals: stop: {signal: TERM, timeout: 10s}",
+    "execstartpre": "here it is written hooks: {pre_start: …}",
+    "execstartpost": "here it is written hooks: {post_start: …}",
+    "execstoppost": "here it is written hooks: {post_stop: …}",
+    "execreload": "here it is written reload: HUP, or reload: COMMAND",
+    "onfailure": "here it is written hooks: {on_failed: COMMAND}",
     "workingdirectory": _called("cwd"),
     "environmentfile": "write the variables under env",
     "restartsec": "here it is written backoff: {initial: 1s}",

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pserv.config.effective import written
 from pserv.config.probing import BESIDE, FORMS, PROBES
 from pserv.config.scalars import CONDITION_ALIASES, EXPECTED, FALSE, OUTPUT_WORDS, POLICY_ALIASES, SERVICE_PORT, TRUE
-from pserv.config.shapes import DAEMON, PAIRS, SERVICE, SHORT, Option, Shape
+from pserv.config.shapes import COMMANDS, DAEMON, HOOK, PAIRS, SERVICE, SHORT, Option, Shape
 from pserv.model.probe import KINDS, Http
 
 Json = dict[str, Any]
@@ -98,7 +98,7 @@ def json_schema() -> Json:
                 ],
             },
         },
-        "$defs": {"service": _struct_schema(SERVICE), "daemon": _struct_schema(DAEMON)},
+        "$defs": {"service": _struct_schema(SERVICE), "hook": _short_forms(HOOK), "daemon": _struct_schema(DAEMON)},
     }
 
 
@@ -155,6 +155,9 @@ def _required_schema(shape: Shape) -> Json:
     if shape.kind in ("integer", "number"):
         limits = {"minimum": shape.low, "maximum": shape.high}
         return {"type": shape.kind, **{name: limit for name, limit in limits.items() if limit is not None}}
+    if shape.kind == "hooks":
+        hook: Json = {"$ref": "#/$defs/hook"}
+        return {"anyOf": [hook, {"type": "array", "items": hook}]}
     if shape.kind == "list":
         assert shape.item is not None
         item = _shape_schema(shape.item)
@@ -172,6 +175,8 @@ def _short_forms(shape: Shape) -> Json:
         forms.append({"type": ["string", "integer"]})
     if short := SHORT.get(shape.cls):
         forms.append(_shape_schema(shape.options[short].shape))
+    if shape.cls in COMMANDS:
+        forms += [_shape_schema(shape.options[name].shape) for name in ("command", "signal") if name in shape.options]
     if pair := PAIRS.get(shape.cls):
         value = _shape_schema(shape.options[pair[1]].shape)
         forms.append({"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": value})
@@ -228,9 +233,13 @@ def _section(title: str, shape: Shape, path: str) -> str:
     structs: list[tuple[str, Shape]] = []
     for option in shape.options.values():
         lines.append(_row(option))
-        inner = option.shape.item if option.shape.kind in ("list", "needs") else option.shape
+        inner = option.shape.item if option.shape.kind in ("list", "needs", "hooks") else option.shape
         if inner is not None and inner.kind == "struct" and inner.cls not in PAIRS:
-            structs.append((option.name + (".SERVICE" if option.shape.kind == "needs" else ""), inner))
+            # All hooks have the same options.
+            name = "HOOK" if option.shape.kind == "hooks" else option.name
+            name += ".SERVICE" if option.shape.kind == "needs" else ""
+            if (name, inner.cls) not in [(known, each.cls) for known, each in structs]:
+                structs.append((name, inner))
     sections = [_section(f"`{path}.{name}`", inner, f"{path}.{name}") for name, inner in structs]
     return "\n".join([*lines, "", *sections])
 
@@ -253,6 +262,8 @@ def _value_text(shape: Shape) -> str:
     if shape.cls in PROBES:
         return f"options below, a command, or only {', '.join(f'`{form}`' for form in FORMS)}"
     if shape.kind == "struct":
+        if shape.cls in COMMANDS:
+            return " or ".join(each for each in ("signal", "command") if each in shape.options) + ", or options below"
         short = SHORT.get(shape.cls)
         return f"options below, or only `{short}`" if short else "options below"
     if shape.kind == "list" and shape.item:

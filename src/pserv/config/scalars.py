@@ -51,6 +51,7 @@ EXPECTED: Final = {
     "struct": "a mapping of options",
     "map": "a mapping",
     "call": "a command: a string, a list of words, or {shell: …}",
+    "hooks": "a command, or a list of commands",
 }
 
 
@@ -227,8 +228,8 @@ def command_words(node: Scalar, shape: Shape) -> tuple[str, ...]:
         if shape.kind == "arguments":
             hint = f"quote it ('{error.what}') if the program shall get it; else write the whole line as shell: \"…\""
         else:
-            hint = f"write shell: {yaml_quoted(line)}"
-            hint = f"write {{shell: {yaml_quoted(line)}}}" if shape.kind == "call" else hint
+            whole = f"shell: {yaml_quoted(line)}"
+            hint = f"write {{{whole}}}" if shape.kind == "call" else f"write {whole}"
         raise Wrong(f"{shown(line)} has {shown(error.what)} in it, which only a shell understands", hint) from None
     except ValueError as error:
         raise Wrong(f"{shown(line)} cannot be split into words: {error}", "close it, or write a list") from None

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import msgspec
 
+from pserv.model.hooks import Hook, Reload
 from pserv.model.needs import Need
 from pserv.model.probe import File, Log, Tcp, Unix
 from pserv.model.spec import Backoff, DaemonSpec, ServiceSpec, Stop, StopStep
@@ -21,6 +22,9 @@ SHORT: Final[dict[type, str]] = {
     Log: "pattern",
 }
 """Structs that may be written as one value, and the option that it is."""
+
+COMMANDS: Final = (Hook, Reload)
+"""Structs that may be written as a COMMAND, in any of its forms."""
 
 PAIRS: Final[dict[type, tuple[str, str]]] = {StopStep: ("signal", "timeout")}
 """Structs that are written as one key and its value, `{QUIT: 30s}`, and the options these are."""
@@ -49,6 +53,15 @@ class Shape:
         self.either: tuple[Shape, ...] = ()
         self.options: dict[str, Option] = {}
         self.cls: Any = None
+
+
+def build(shape: Shape, written: dict[str, Any]) -> Any:
+    """The frozen struct of what was written (see `decode`); the rest has its default."""
+    values = {}
+    for name, value in written.items():
+        inner = shape.options[name].shape
+        values[name] = build(inner, value) if inner.kind == "struct" and isinstance(value, dict) else value
+    return shape.cls(**values)
 
 
 class Option:
@@ -122,3 +135,4 @@ def _union(arguments: tuple[Any, ...], kind: str) -> Shape:
 
 SERVICE: Final = shape_of_struct(ServiceSpec)
 DAEMON: Final = shape_of_struct(DaemonSpec)
+HOOK: Final = shape_of_struct(Hook)

@@ -111,6 +111,8 @@ def _become(ready: Ready, place: Place) -> None:
     place.at("stdio")
     _set_stdio(ready.stdio, whom)
     _hand(ready.handed)
+    if launch.get("banner"):
+        os.write(1, launch["banner"].encode(errors="surrogateescape"))
     if ready.mark is not None:
         mark.put(ready.mark)
     _set_limits(launch, ready.original, place)

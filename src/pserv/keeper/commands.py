@@ -79,9 +79,19 @@ class Commands:
         keeper.supervision.watch()
         rest = list(fds)
         for command in commands:
-            self._carry_out(record, command, rest)
+            self._carry_out(self._record(record, command), command, rest)
         if "seq" in message:
             self._reply(message)
+
+    def _record(self, record: Record, command: Message) -> Record:
+        """Whose command it is: the transaction's, unless it names another key (a hook of the service)."""
+        key = command.get("key", record.key)
+        if key == record.key:
+            return record
+        other = self._keeper.records.by_key.get(key) or Record(key)
+        if command["do"] == "spawn":
+            self._keeper.records.by_key[key] = other
+        return other
 
     def _refuse(self, message: Message, fds: tuple[int, ...], refusal: str) -> None:
         for fd in fds:

@@ -16,13 +16,17 @@ Supervisor to keeper:
     - `{"do": "forget"}` - drop the record of the key (refused while a run of it lives).
     - `{"do": "discard"}` - close the descriptors that runs of the key gave us to keep.
 
+    A command may name another `key` than the transaction: that of a hook, `SERVICE!hook`. Its state is in the service's
+    note, and both are stored together.
+
     LAUNCH is `{"argv": [...], "env": {...}, "inherit": true|[names], "cwd", "umask"?, "nice"?, "oom_score_adj"?,
     "limits"? {"nofile": [soft, hard]}, "user"?, "group"?, "groups"? [...], "tty"?, "stdin"?: "null"|"fd",
     "notify"? (true: a socket of its own is NOTIFY_SOCKET, "shared": a common one; kept descriptors are LISTEN_FDS),
     "watchdog"? (microseconds, WATCHDOG_USEC), "ready_fd"? (number of a descriptor on which a line is a `ready` report),
-    "stdout": TARGET, "stderr": TARGET, "inherited"? : descriptors that came with the message are stdin, stdout and
-    stderr in this order}`. TARGET is `{"kind": "file", "path", "mode"?}`, `{"kind": "null"}`, `{"kind": "inherit"}`,
-    `{"kind": "stdout"}` (for stderr: the same pipe), or `{"kind": "passed"}` (the next descriptor of the message).
+    "stdout": TARGET, "stderr": TARGET, "banner"?: text written to stdout before exec, "inherited"? : descriptors that
+    came with the message are stdin, stdout and stderr in this order}`. TARGET is `{"kind": "file", "path", "mode"?}`,
+    `{"kind": "null"}`, `{"kind": "inherit"}`, `{"kind": "stdout"}` (for stderr: the same pipe), or `{"kind": "passed"}`
+    (the next descriptor of the message).
 
 `{"op": "configure", "shutdown_timeout"?}` with at most one descriptor
     A descriptor is the memfd (or unlinked file) that holds the accepted document; the keeper keeps the last one.

@@ -121,25 +121,27 @@ class Records:
             return "a transaction needs a key"
         if note is not None and not isinstance(note, str):
             return f"{key}: the note is no text"
-        record = self.by_key.get(key)
-        live = record is not None and record.run is not None
-        latest = record.last_run if record is not None else None
+        spawned: dict[str, int] = {}
         last = self.last_run
         for command in message.get("commands") or ():
-            what = command.get("do")
+            what, whose = command.get("do"), command.get("key", key)
+            if not isinstance(whose, str) or not whose:
+                return f"cannot {what} for {key}: the key is no text"
+            record = self.by_key.get(whose)
+            live = whose in spawned or (record is not None and record.run is not None)
             if what == "spawn":
                 problem = _spawn_problem(command, last, live, descriptors)
                 descriptors -= _descriptors_of(command.get("launch") or {})
-                live, latest = True, command.get("run")
-                last = latest if problem is None else last
+                if problem is None:
+                    last = spawned[whose] = command["run"]
             elif what == "forget":
                 problem = "a run of it lives" if live else None
             elif what == "discard":
                 problem = None
             else:
-                problem = _other_problem(command, latest)
+                problem = _other_problem(command, spawned.get(whose, record.last_run if record is not None else None))
             if problem is not None:
-                return f"cannot {what} {key}: {problem}"
+                return f"cannot {what} {whose}: {problem}"
         return "descriptors that nobody takes" if descriptors else None
 
 

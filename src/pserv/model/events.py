@@ -141,6 +141,27 @@ class MainChanged(Event, frozen=True, tag=True):
     pid: int
 
 
+class HookEnded(Event, frozen=True, tag=True):
+    """The main process of a hook ended, or never was; `why` it failed, "" where it did not. `gone`: as of `Exited`."""
+
+    run: int
+    why: str = ""
+    gone: bool = True
+
+
+class HookGone(Event, frozen=True, tag=True):
+    """Nothing of a hook's run is left."""
+
+    run: int
+
+
+class StartFailed(Event, frozen=True, tag=True):
+    """A hook beside the run says that its start has failed (post_start with `on_failure: fail`)."""
+
+    run: int
+    why: str
+
+
 class Configured(Event, frozen=True, tag=True):
     """The spec was exchanged while the service may be running; deadlines are taken anew from it."""
 
@@ -161,6 +182,24 @@ class Signal(Effect, frozen=True, tag=True):
 
 class Kill(Effect, frozen=True, tag=True):
     """End all of the run with SIGKILL, strays included, until none is left; `Gone` follows."""
+
+    run: int
+
+
+class RunHook(Effect, frozen=True, tag=True):
+    """Run the hook that the life now names; its output goes to the service's log."""
+
+    run: int
+
+
+class EndHook(Effect, frozen=True, tag=True):
+    """SIGTERM to all of a hook's run."""
+
+    run: int
+
+
+class KillHook(Effect, frozen=True, tag=True):
+    """SIGKILL to all of a hook's run, until none is left."""
 
     run: int
 

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from pserv.model.hooks import Hooks, Reload
 from pserv.model.kinds import Arguments, CommandLine, Duration, Octal, Path, SignalNumber, Words, fixed, live
 from pserv.model.needs import Need
 from pserv.model.probe import Health, Ready
@@ -143,6 +144,11 @@ class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         Annotated[float, Meta(gt=0)] | None,
         Meta(extra={"kind": "duration"}),
         fixed("WATCHDOG=1 must come at least so often, else it is ended with SIGABRT (sd_notify)."),
+    ] = None
+    hooks: Annotated[Hooks, live("Commands around its life.")] = Hooks()
+    reload: Annotated[
+        Reload | None,
+        live("How `pserv reload NAME` asks it to reload itself: a signal, or a command."),
     ] = None
 
     @property

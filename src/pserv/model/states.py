@@ -29,24 +29,36 @@ class State(StrEnum):
 
 
 class Phase(StrEnum):
-    """Where the machine is: the public states, with the two halves of `stopping` apart.
+    """Where the machine is: the public states, with the parts of `starting` and `stopping` apart.
 
-    `stopping` waits for the main process, `ending` for what is left of its run after it.
+    `preparing` runs pre_start hooks, `starting` waits for the run. `closing` runs pre_stop hooks, `stopping` waits for
+    the main process, `ending` for what is left of its run after it, `cleaning` runs post_stop hooks.
     """
 
     STOPPED = "stopped"
     WAITING = "waiting"
+    PREPARING = "preparing"
     STARTING = "starting"
     RUNNING = "running"
+    CLOSING = "closing"
     STOPPING = "stopping"
     ENDING = "ending"
+    CLEANING = "cleaning"
     BACKOFF = "backoff"
     EXITED = "exited"
     FAILED = "failed"
 
     @property
     def state(self) -> State:
-        return State.STOPPING if self is Phase.ENDING else State(self.value)
+        return _PARTS.get(self) or State(self.value)
+
+
+_PARTS = {
+    Phase.PREPARING: State.STARTING,
+    Phase.CLOSING: State.STOPPING,
+    Phase.ENDING: State.STOPPING,
+    Phase.CLEANING: State.STOPPING,
+}
 
 
 AT_REST = frozenset({Phase.STOPPED, Phase.EXITED, Phase.FAILED})
@@ -95,6 +107,27 @@ class Crash(msgspec.Struct, frozen=True, omit_defaults=True):
     system_cpu: float = 0.0
     max_rss: int = 0
     lines: tuple[str, ...] = ()
+
+
+class HookRun(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A hook that the service waits for; all that is needed of its declaration, which may be exchanged meanwhile.
+
+    `cause` is the reason that stands again once the hooks are over; `failure` is why it failed, "" while it did not.
+    """
+
+    kind: str
+    index: int
+    run: int
+    title: str
+    since: float
+    timeout: float
+    ignored: bool
+    cause: str
+    failure: str = ""
+    asked: bool = False
+    """All of it was sent TERM."""
+    killed: bool = False
+    """All of it was sent SIGKILL."""
 
 
 class Life(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -146,6 +179,14 @@ class Life(msgspec.Struct, frozen=True, omit_defaults=True):
     """How the last run ended."""
     survivors: tuple[str, ...] = ()
     """Processes that SIGKILL did not end ("pid 123 (cp), state D")."""
+    hook: HookRun | None = None
+    """The hook that is waited for, in the phases `preparing`, `closing` and `cleaning`."""
+    left: bool = False
+    """The main process ended during `closing`, and something of its run was left."""
+    alarm: bool = False
+    """Hooks were called for because it is not well; kept beyond its run, until it is well again."""
+    hurried: bool = False
+    """This stop was told to hurry: no post_stop hooks are run after it."""
 
     @property
     def state(self) -> State:

@@ -24,6 +24,13 @@ class LastExit(msgspec.Struct, frozen=True):
     uptime: float = 0.0
 
 
+class HookStatus(msgspec.Struct, frozen=True):
+    """A hook that is running: "pre_start 'migrate --all'"."""
+
+    title: str
+    since: float
+
+
 class CrashStatus(msgspec.Struct, frozen=True):
     """The record of the last failure."""
 
@@ -77,6 +84,8 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     next: float | None = None
     """When the deadline of the present state is."""
     autostart: bool = True
+    hooks: tuple[HookStatus, ...] = ()
+    """Hooks that are running now."""
     says: str = ""
     """What the run says of itself (STATUS of sd_notify)."""
     reloading: bool = False

@@ -6,8 +6,8 @@ from msgspec.structs import replace
 
 from pserv.model.events import Configured, Effect, Exited, Failed, Gone, Signal, Situation, SpawnFailed
 from pserv.model.spec import ServiceSpec
-from pserv.model.states import Ended, Goal, Life, Phase, Result
-from pserv.rules import restart
+from pserv.model.states import Ended, Goal, Life, Phase, Result, State
+from pserv.rules import hooking, restart
 from pserv.rules.decision import Decision, at_rest, soonest, told, why
 from pserv.rules.starting import begin, fresh
 
@@ -20,42 +20,68 @@ SIGTERM = 15
 def spawn_failed(spec: ServiceSpec, life: Life, event: SpawnFailed, situation: Situation) -> Decision:
     """as the goal and the policy say; a failed spawn is never tried again at once"""
     ended = restart.classify_spawn(life, event, situation.now)
-    return _follow(spec, replace(life, ended=ended), situation, _crash(life, ended))
+    return over(spec, replace(life, ended=ended), situation, _crash(life, ended))
 
 
 def exited(spec: ServiceSpec, life: Life, event: Exited, situation: Situation) -> Decision:
     """TERM to what is left of the run; where nothing is left, as the goal and the policy say"""
-    ended = restart.classify(spec, life, event, situation.now)
-    effects = _crash(life, ended)
-    over = replace(life, ended=ended, pid=0)
-    if event.gone:
-        return _follow(spec, over, situation, effects)
+    end, effects = ended(spec, life, event, situation)
+    return after_exit(spec, end, situation, effects, gone=event.gone)
+
+
+def ended(spec: ServiceSpec, life: Life, event: Exited, situation: Situation) -> tuple[Life, tuple[Effect, ...]]:
+    """The life with how its main process ended."""
+    end = restart.classify(spec, life, event, situation.now)
+    return replace(life, ended=end, pid=0), _crash(life, end)
+
+
+def after_exit(
+    spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[Effect, ...], *, gone: bool
+) -> Decision:
+    """What comes when the main process has ended."""
+    if gone:
+        return over(spec, life, situation, effects)
     latest = life.kill_at if life.phase is Phase.STOPPING else None
-    since = life.since if life.phase is Phase.STOPPING else situation.now
-    reason = f"{why(over)}: waits for what it left behind"
-    over = replace(over, phase=Phase.ENDING, since=since, reason=reason, deadline=None)
+    since = life.since if life.state is State.STOPPING else situation.now
+    reason = f"{why(life)}: waits for what it left behind"
+    rest = replace(life, phase=Phase.ENDING, since=since, reason=reason, deadline=None)
     if life.killed:
-        return Decision(over, effects)
+        return Decision(rest, effects)
     deadline = soonest(situation.now + REST_TIMEOUT, latest)
-    return Decision(replace(over, deadline=deadline), (*effects, Signal(life.run, SIGTERM, "rest")))
+    return Decision(replace(rest, deadline=deadline), (*effects, Signal(life.run, SIGTERM, "rest")))
 
 
 def gone(spec: ServiceSpec, life: Life, event: Gone, situation: Situation) -> Decision:
     """as the goal and the policy say"""
-    return _follow(spec, replace(life, survivors=event.survivors), situation, ())
+    return over(spec, replace(life, survivors=event.survivors), situation, ())
 
 
 def gone_unseen(spec: ServiceSpec, life: Life, event: Gone, situation: Situation) -> Decision:
     """over without an exit: nothing is left, or SIGKILL did not end the main process and it is not started again"""
+    end, effects = unseen(life, event, situation)
+    return after_unseen(spec, end, situation, effects)
+
+
+def after_unseen(spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[Effect, ...]) -> Decision:
+    """What comes when SIGKILL has ended all that it could, and nobody saw the main process end."""
+    if not life.survivors:
+        return over(spec, life, situation, effects)
+    if life.goal is Goal.DOWN:
+        return follow(spec, life, situation, effects)
+    reason = f"{_killed_for(life)}{told(life)}; not started again while that lives"
+    return Decision(at_rest(life, Phase.FAILED, situation.now, reason), effects)
+
+
+def _killed_for(life: Life) -> str:
+    return life.fault or life.order
+
+
+def unseen(life: Life, event: Gone, situation: Situation) -> tuple[Life, tuple[Effect, ...]]:
+    """The life with the end of a main process that nobody saw."""
     result = life.verdict or Result.SIGNAL
     uptime = max(situation.now - life.started, 0.0) if life.started else 0.0
-    ended = Ended(result, life.run, situation.now, uptime, signal=9, detail=life.fault, killed=life.killed)
-    over = replace(life, ended=ended, survivors=event.survivors)
-    effects = _crash(life, ended)
-    if not event.survivors or life.goal is Goal.DOWN:
-        return _follow(spec, over, situation, effects)
-    reason = f"{why(life)}{told(over)}; not started again while that lives"
-    return Decision(at_rest(over, Phase.FAILED, situation.now, reason), effects)
+    end = Ended(result, life.run, situation.now, uptime, signal=9, detail=life.fault, killed=life.killed)
+    return replace(life, ended=end, survivors=event.survivors), _crash(life, end)
 
 
 def buried(spec: ServiceSpec, life: Life, event: Exited | Gone, situation: Situation) -> Decision:
@@ -78,17 +104,28 @@ def reconsider(spec: ServiceSpec, life: Life, event: Configured, situation: Situ
     return Decision(replace(life, deadline=min(life.deadline, latest)))
 
 
-def _follow(spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[Effect, ...]) -> Decision:
-    """What comes when a run is over: what an operator wants, else what the policy says."""
+def over(spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[Effect, ...]) -> Decision:
+    """What comes when nothing is left of a run: its post_stop hooks first."""
+    if life.hurried or not spec.hooks.post_stop:
+        return follow(spec, life, situation, effects)
+    since = life.since if life.state is State.STOPPING else situation.now
+    cleaning = replace(life, phase=Phase.CLEANING, since=since, pid=0)
+    begun = hooking.begin(spec, cleaning, "post_stop", 0, situation, why(cleaning))
+    return Decision(begun.life, effects + begun.effects)
+
+
+def follow(spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[Effect, ...]) -> Decision:
+    """What comes when a run and its hooks are over: what an operator wants, else what the policy says."""
     now, ended, loudly = situation.now, life.ended, told(life)
-    if life.goal is Goal.DOWN or ended is None:
+    if life.goal is Goal.DOWN or (ended is None and not life.again):
         how = ""
-        if ended is not None and ended.result is not Result.SUCCESS and not life.killed:
+        if ended is not None and ended.run == life.run and ended.result is not Result.SUCCESS and not life.killed:
             how = f"; {restart.describe(ended)}"
         return Decision(at_rest(life, Phase.STOPPED, now, life.order + how + loudly), effects)
     if life.again:
         begun = begin(spec, fresh(life, life.order), situation, life.order + loudly)
         return Decision(begun.life, effects + begun.effects)
+    assert ended is not None
     well_for = ended.at - life.well_at if life.well_at is not None else 0.0
     verdict = restart.after(spec, ended, attempt=life.attempt, hung=life.hung, uptime=well_for, chance=situation.chance)
     reason = verdict.reason + loudly
@@ -104,5 +141,5 @@ def _follow(spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[
 
 def _crash(life: Life, ended: Ended) -> tuple[Effect, ...]:
     """A record is kept of failures, not of what an operator stopped however it ended."""
-    asked = life.phase is Phase.STOPPING and life.verdict is None
+    asked = life.phase in (Phase.CLOSING, Phase.STOPPING) and life.verdict is None
     return () if asked or ended.result is Result.SUCCESS else (Failed(ended.run),)

@@ -39,6 +39,7 @@ def at_rest(life: Life, phase: Phase, now: float, reason: str, deadline: float |
         ended=life.ended,
         survivors=life.survivors,
         order=life.order,
+        alarm=life.alarm,
     )
 
 

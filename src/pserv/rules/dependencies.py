@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 
-from pserv.model.states import AT_REST, Goal, Phase
+from pserv.model.states import AT_REST, Goal, Phase, State
 from pserv.rules.conditions import Lives, Specs, met
 
 NeededBy = Mapping[str, Sequence[str]]
+
+UP = (State.STARTING, State.RUNNING)
 
 
 def needed_by(specs: Specs) -> dict[str, list[str]]:
@@ -150,7 +152,7 @@ def restarted_with(names: Iterable[str], specs: Specs, lives: Lives) -> list[str
     while ahead:
         need = ahead.pop()
         for name in by.get(need, ()):
-            up = name in lives and lives[name].goal is Goal.UP and lives[name].phase in (Phase.STARTING, Phase.RUNNING)
+            up = name in lives and lives[name].goal is Goal.UP and lives[name].state in UP
             if up and specs[name].depends_on[need].restart and name not in found and name not in named:
                 found[name] = None
                 ahead.append(name)
@@ -160,7 +162,7 @@ def restarted_with(names: Iterable[str], specs: Specs, lives: Lives) -> list[str
 def may_restart(name: str, needed_by: NeededBy, lives: Lives, *ending: Container[str]) -> bool:
     """Whether nothing that depends on it has still to end before it is restarted; `ending` are those that wait to."""
     return not any(
-        any(dependent in each for each in ending) or lives[dependent].phase in (Phase.STOPPING, Phase.ENDING)
+        any(dependent in each for each in ending) or lives[dependent].state is State.STOPPING
         for dependent in needed_by.get(name, ())
         if dependent in lives
     )
@@ -177,7 +179,7 @@ def left_behind(names: Iterable[str], needed_by: NeededBy, lives: Lives) -> dict
             if dependent not in named
             and dependent in lives
             and lives[dependent].goal is Goal.UP
-            and lives[dependent].phase in (Phase.STARTING, Phase.RUNNING)
+            and lives[dependent].state in UP
         ]
         if up:
             found[name] = up

@@ -215,7 +215,7 @@ def _walk(value: Any, change: Callable[[str], str]) -> Any:
     changed = {}
     for field in value.__struct_fields__:
         old = getattr(value, field)
-        if field in LEFT_ALONE or old is None or isinstance(old, (int, float)):
+        if not old or field in LEFT_ALONE or isinstance(old, (int, float)):
             continue
         new = _walk(old, change)
         if new is not old:

@@ -1,7 +1,7 @@
 """The life of a service as one table: (phase, event) -> what is done, and where that may lead.
 
-What each cell does is in `starting`, `readiness`, `stopping` and `aftermath`. Diagram and table in the docs are drawn
-from here.
+What each cell does is in `starting`, `readiness`, `stopping`, `aftermath` and `hooks`. Diagram and table in the docs
+are drawn from here.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from pserv.model.events import (
     Extended,
     Gone,
     Healthy,
+    HookEnded,
+    HookGone,
     Hurry,
     MainChanged,
     Ready,
@@ -29,6 +31,7 @@ from pserv.model.events import (
     Spawned,
     SpawnFailed,
     Start,
+    StartFailed,
     Stop,
     Unhealthy,
     Unready,
@@ -36,7 +39,7 @@ from pserv.model.events import (
 )
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Goal, Life, Phase, Result
-from pserv.rules import aftermath, readiness, starting, stopping
+from pserv.rules import aftermath, hooks, readiness, starting, stopping
 from pserv.rules.decision import Decision, stay
 
 __all__ = ["TABLE", "Cell", "Decision", "Table", "decide", "settled", "succeeded"]
@@ -57,11 +60,16 @@ Table = Mapping[tuple[Phase, type[Event]], Cell]
 STOPPED, WAITING, STARTING, RUNNING = Phase.STOPPED, Phase.WAITING, Phase.STARTING, Phase.RUNNING
 STOPPING, ENDING, BACKOFF, EXITED, FAILED = Phase.STOPPING, Phase.ENDING, Phase.BACKOFF, Phase.EXITED, Phase.FAILED
 
-BEGUN = (STARTING, WAITING, FAILED)
+PREPARING, CLOSING, CLEANING = Phase.PREPARING, Phase.CLOSING, Phase.CLEANING
+
+BEGUN = (PREPARING, STARTING, WAITING, FAILED)
 """Where an attempt to start leads."""
 
-OVER = (*BEGUN, BACKOFF, EXITED)
+OVER = (CLEANING, *BEGUN, BACKOFF, EXITED)
 """Where the policy leads after the end of a run."""
+
+ENDED = (CLEANING, STOPPED, *BEGUN, BACKOFF)
+"""Where the end of a run that was to be stopped leads."""
 
 TABLE: Table = {
     # phase, event: what is done, where it may lead
@@ -82,6 +90,16 @@ TABLE: Table = {
     (WAITING, Configured): Cell(starting.try_again, BEGUN),
     (WAITING, DeadlinePassed): Cell(starting.try_again, BEGUN),
     (WAITING, Gone): Cell(aftermath.buried, (WAITING,)),
+    # A pre_start hook runs; the deadline is its.
+    (PREPARING, Start): Cell(stay, (PREPARING,)),
+    (PREPARING, Stop): Cell(hooks.stop_preparing, (CLEANING,)),
+    (PREPARING, Restart): Cell(hooks.restart_preparing, (CLEANING,)),
+    (PREPARING, Hurry): Cell(stay, (PREPARING,)),
+    (PREPARING, DependenciesChanged): Cell(stay, (PREPARING,)),
+    (PREPARING, Configured): Cell(stay, (PREPARING,)),
+    (PREPARING, DeadlinePassed): Cell(hooks.overdue, (PREPARING,)),
+    (PREPARING, HookEnded): Cell(hooks.prepared, (PREPARING, STARTING, CLEANING, BACKOFF, FAILED)),
+    (PREPARING, HookGone): Cell(hooks.prepared, (PREPARING, STARTING, CLEANING, BACKOFF, FAILED)),
     # A spawn was ordered; the deadline is start_timeout (for a oneshot that runs, max_runtime too).
     (STARTING, Start): Cell(stay, (STARTING,)),
     (STARTING, Stop): Cell(stopping.stop, (STOPPING,)),
@@ -98,24 +116,38 @@ TABLE: Table = {
     (STARTING, WatchdogExpired): Cell(stopping.watchdog_expired, (STOPPING,)),
     (STARTING, Extended): Cell(readiness.extended, (STARTING,)),
     (STARTING, MainChanged): Cell(stopping.main_changed, (STARTING,)),
-    (STARTING, SpawnFailed): Cell(aftermath.spawn_failed, (BACKOFF, FAILED)),
+    (STARTING, SpawnFailed): Cell(aftermath.spawn_failed, (CLEANING, BACKOFF, FAILED)),
     (STARTING, Exited): Cell(aftermath.exited, (*OVER, ENDING)),
     # Up and ready; the deadline is when a streak of restarts is over, or max_runtime.
     (RUNNING, Start): Cell(stay, (RUNNING,)),
-    (RUNNING, Stop): Cell(stopping.stop, (STOPPING,)),
-    (RUNNING, Restart): Cell(stopping.restart_run, (STOPPING,)),
+    (RUNNING, Stop): Cell(stopping.stop, (CLOSING, STOPPING)),
+    (RUNNING, Restart): Cell(stopping.restart_run, (CLOSING, STOPPING)),
     (RUNNING, Hurry): Cell(stay, (RUNNING,)),
     (RUNNING, DependenciesChanged): Cell(stay, (RUNNING,)),
     (RUNNING, Configured): Cell(readiness.configured, (RUNNING,)),
-    (RUNNING, DeadlinePassed): Cell(stopping.run_overdue, (RUNNING, STOPPING)),
+    (RUNNING, DeadlinePassed): Cell(stopping.run_overdue, (RUNNING, CLOSING, STOPPING)),
     (RUNNING, Ready): Cell(readiness.ready, (RUNNING,)),
     (RUNNING, Unready): Cell(readiness.unready, (RUNNING,)),
     (RUNNING, Healthy): Cell(readiness.healthy, (RUNNING,)),
-    (RUNNING, Unhealthy): Cell(stopping.unhealthy, (RUNNING, STOPPING)),
+    (RUNNING, Unhealthy): Cell(stopping.unhealthy, (RUNNING, CLOSING, STOPPING)),
     (RUNNING, WatchdogExpired): Cell(stopping.watchdog_expired, (STOPPING,)),
+    (RUNNING, StartFailed): Cell(stopping.start_failed, (CLOSING, STOPPING)),
     (RUNNING, Extended): Cell(readiness.extended, (RUNNING,)),
     (RUNNING, MainChanged): Cell(stopping.main_changed, (RUNNING,)),
     (RUNNING, Exited): Cell(aftermath.exited, (*OVER, ENDING)),
+    # A pre_stop hook runs; the deadline is its. The main process may end meanwhile.
+    (CLOSING, Start): Cell(stopping.start_when_gone, (CLOSING,)),
+    (CLOSING, Stop): Cell(stopping.stop_for_good, (CLOSING,)),
+    (CLOSING, Restart): Cell(stopping.start_when_gone, (CLOSING,)),
+    (CLOSING, Hurry): Cell(hooks.hurry_closing, (CLOSING,)),
+    (CLOSING, DependenciesChanged): Cell(stay, (CLOSING,)),
+    (CLOSING, Configured): Cell(stay, (CLOSING,)),
+    (CLOSING, DeadlinePassed): Cell(hooks.overdue, (CLOSING,)),
+    (CLOSING, HookEnded): Cell(hooks.closed, (CLOSING, STOPPING, ENDING, *ENDED)),
+    (CLOSING, HookGone): Cell(hooks.closed, (CLOSING, STOPPING, ENDING, *ENDED)),
+    (CLOSING, MainChanged): Cell(stopping.main_changed, (CLOSING,)),
+    (CLOSING, Exited): Cell(hooks.exited_closing, (CLOSING,)),
+    (CLOSING, Gone): Cell(hooks.gone_closing, (CLOSING,)),
     # A stop signal was sent and the main process lives; the deadline is the next step's, none after SIGKILL.
     (STOPPING, Start): Cell(stopping.start_when_gone, (STOPPING,)),
     (STOPPING, Stop): Cell(stopping.stop_for_good, (STOPPING,)),
@@ -125,11 +157,11 @@ TABLE: Table = {
     (STOPPING, Configured): Cell(stopping.shorten_stop, (STOPPING,)),
     (STOPPING, DeadlinePassed): Cell(stopping.stop_overdue, (STOPPING,)),
     (STOPPING, Spawned): Cell(stopping.spawned_late, (STOPPING,)),
-    (STOPPING, SpawnFailed): Cell(aftermath.spawn_failed, (STOPPED, *BEGUN, BACKOFF)),
+    (STOPPING, SpawnFailed): Cell(aftermath.spawn_failed, ENDED),
     (STOPPING, Extended): Cell(stopping.extended, (STOPPING,)),
     (STOPPING, MainChanged): Cell(stopping.main_changed, (STOPPING,)),
-    (STOPPING, Exited): Cell(aftermath.exited, (STOPPED, *BEGUN, BACKOFF, ENDING)),
-    (STOPPING, Gone): Cell(aftermath.gone_unseen, (STOPPED, *BEGUN, BACKOFF)),
+    (STOPPING, Exited): Cell(aftermath.exited, (*ENDED, ENDING)),
+    (STOPPING, Gone): Cell(aftermath.gone_unseen, ENDED),
     # The main process has ended, the rest of its run has not; the deadline is SIGKILL's, none after it.
     (ENDING, Start): Cell(stopping.start_when_gone, (ENDING,)),
     (ENDING, Stop): Cell(stopping.stop_for_good, (ENDING,)),
@@ -139,6 +171,16 @@ TABLE: Table = {
     (ENDING, Configured): Cell(stay, (ENDING,)),
     (ENDING, DeadlinePassed): Cell(stopping.rest_overdue, (ENDING,)),
     (ENDING, Gone): Cell(aftermath.gone, (STOPPED, *OVER)),
+    # A post_stop hook runs, or a pre_start hook of a start that was given up is ended; the deadline is its.
+    (CLEANING, Start): Cell(stopping.start_when_gone, (CLEANING,)),
+    (CLEANING, Stop): Cell(stopping.stop_for_good, (CLEANING,)),
+    (CLEANING, Restart): Cell(stopping.start_when_gone, (CLEANING,)),
+    (CLEANING, Hurry): Cell(hooks.hurry_cleaning, (CLEANING,)),
+    (CLEANING, DependenciesChanged): Cell(stay, (CLEANING,)),
+    (CLEANING, Configured): Cell(stay, (CLEANING,)),
+    (CLEANING, DeadlinePassed): Cell(hooks.overdue, (CLEANING,)),
+    (CLEANING, HookEnded): Cell(hooks.cleaned, (STOPPED, *OVER)),
+    (CLEANING, HookGone): Cell(hooks.cleaned, (STOPPED, *OVER)),
     # To be started again at the deadline.
     (BACKOFF, Start): Cell(starting.start, BEGUN),
     (BACKOFF, Stop): Cell(stopping.cancel, (STOPPED,)),
@@ -189,6 +231,12 @@ def _late(life: Life, event: Event, now: float) -> bool:
             return run != life.run
         case Ready(run=run) | Unready(run=run) | Healthy(run=run) | Unhealthy(run=run) | WatchdogExpired(run=run):
             return run != life.run or life.phase not in (STARTING, RUNNING)
+        case HookEnded(run=run) | HookGone(run=run):
+            return life.hook is None or run != life.hook.run
+        case StartFailed(run=run):
+            return run != life.run or life.phase is not RUNNING
+        case MainChanged(run=run) if life.phase is CLOSING:
+            return run != life.run or not life.pid
         case Extended(run=run) | MainChanged(run=run):
             return run != life.run or life.phase not in (STARTING, RUNNING, STOPPING)
         case DeadlinePassed():

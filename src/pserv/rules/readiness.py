@@ -38,7 +38,7 @@ def unready(spec: ServiceSpec, life: Life, event: Unready, situation: Situation)
 def healthy(spec: ServiceSpec, life: Life, event: Healthy, situation: Situation) -> Decision:
     """mark it; that makes it ready where nothing else is to"""
     reason = f"healthy again: {event.why}" if life.health == "unhealthy" else life.reason
-    well = replace(life, health="healthy", reason=reason)
+    well = replace(life, health="healthy", reason=reason, alarm=False)
     if life.ready_at is None and _by_health(spec):
         return ready(spec, well, Ready(event.run, event.why), situation)
     return after_news(spec, well, situation.now)

@@ -52,6 +52,8 @@ STEPS = {
 }
 """What a step before exec does, where its name is no verb."""
 
+_STOPPED_BY_US = (Phase.CLOSING, Phase.STOPPING)
+
 _LACKS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC})
 
 
@@ -90,7 +92,7 @@ def after(spec: ServiceSpec, ended: Ended, *, attempt: int, hung: int, uptime: f
 
 def describe(ended: Ended) -> str:
     """How a run ended, in words: "exit code 1", "killed by SIGSEGV (core dumped)", "cannot exec /no/such: No …"."""
-    if ended.result in (Result.TIMEOUT, Result.WATCHDOG, Result.PROTOCOL) and ended.detail:
+    if ended.detail and (not ended.step or ended.step == "hook" or ended.result in (Result.TIMEOUT, Result.WATCHDOG)):
         return ended.detail
     if ended.step:
         return describe_step(ended.step, ended.errno, ended.detail, ended.text)
@@ -181,7 +183,7 @@ def _result(spec: ServiceSpec, life: Life, event: Exited, uptime: float) -> Resu
         return life.verdict
     if event.oom:
         return Result.OOM_KILL
-    asked = {step.signal for step in spec.stop_steps} if life.phase is Phase.STOPPING else frozenset[int]()
+    asked = {step.signal for step in spec.stop_steps} if life.phase in _STOPPED_BY_US else frozenset[int]()
     if event.signal is not None:
         if event.signal in asked:
             return Result.SUCCESS
@@ -191,7 +193,7 @@ def _result(spec: ServiceSpec, life: Life, event: Exited, uptime: float) -> Resu
         return Result.SUCCESS
     if code:
         return Result.EXIT_CODE
-    left = not event.gone and spec.type in ("simple", "notify") and life.phase is not Phase.STOPPING
+    left = not event.gone and spec.type in ("simple", "notify") and life.phase not in _STOPPED_BY_US
     return Result.PROTOCOL if left and uptime < BACKGROUND else Result.SUCCESS
 
 

@@ -16,18 +16,18 @@ from pserv.model.events import (
 )
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Goal, Life, Phase
-from pserv.rules import readiness, restart
+from pserv.rules import hooking, readiness, restart
 from pserv.rules.decision import Decision, at_rest
 
 
 def start(spec: ServiceSpec, life: Life, event: Start, situation: Situation) -> Decision:
-    """spawn, unless a dependency is to be waited for or will never come"""
+    """pre_start hooks, then spawn, unless a dependency is to be waited for or will never come"""
     order = f"started by {event.by}"
     return begin(spec, fresh(life, order), situation, order)
 
 
 def start_over(spec: ServiceSpec, life: Life, event: Restart, situation: Situation) -> Decision:
-    """spawn, unless a dependency is to be waited for or will never come"""
+    """pre_start hooks, then spawn, unless a dependency is to be waited for or will never come"""
     order = f"restarted by {event.by}"
     return begin(spec, fresh(life, order), situation, order)
 
@@ -35,7 +35,7 @@ def start_over(spec: ServiceSpec, life: Life, event: Restart, situation: Situati
 def try_again(
     spec: ServiceSpec, life: Life, event: DependenciesChanged | Configured | DeadlinePassed, situation: Situation
 ) -> Decision:
-    """spawn, unless a dependency is to be waited for or will never come"""
+    """pre_start hooks, then spawn, unless a dependency is to be waited for or will never come"""
     reason = life.order
     if life.attempt and life.ended is not None:
         reason = f"restart {life.attempt}; last run: {restart.describe(life.ended)}"
@@ -59,19 +59,34 @@ def begin(spec: ServiceSpec, life: Life, situation: Situation, reason: str) -> D
         return Decision(at_rest(life, Phase.FAILED, situation.now, situation.hopeless))
     if situation.blocked:
         return Decision(at_rest(life, Phase.WAITING, situation.now, situation.blocked, situation.until))
-    begun = Life(
-        phase=Phase.STARTING,
+    if spec.hooks.pre_start:
+        preparing = _begun(life, Phase.PREPARING, situation, reason)
+        return hooking.begin(spec, preparing, "pre_start", 0, situation, reason)
+    return spawn(spec, life, situation, reason)
+
+
+def spawn(spec: ServiceSpec, life: Life, situation: Situation, reason: str) -> Decision:
+    """A new run, its hooks being done."""
+    begun = _begun(life, Phase.STARTING, situation, reason)
+    return Decision(replace(begun, deadline=readiness.start_deadline(spec, begun)), (Spawn(begun.run),))
+
+
+def _begun(life: Life, phase: Phase, situation: Situation, reason: str) -> Life:
+    """A life of which nothing is kept but what is counted and told of those before."""
+    waited = life.waited if life.phase is Phase.PREPARING else 0.0
+    return Life(
+        phase=phase,
         goal=Goal.UP,
         reason=reason,
         since=situation.now,
         run=situation.next_run,
         attempt=life.attempt,
         restarts=life.restarts,
-        waited=situation.now - life.since if life.phase is Phase.WAITING else 0.0,
+        waited=situation.now - life.since if life.phase is Phase.WAITING else waited,
         ended=life.ended,
         order=life.order,
+        alarm=life.alarm,
     )
-    return Decision(replace(begun, deadline=readiness.start_deadline(spec, begun)), (Spawn(begun.run),))
 
 
 def fresh(life: Life, order: str) -> Life:

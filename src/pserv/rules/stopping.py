@@ -17,13 +17,14 @@ from pserv.model.events import (
     Situation,
     Spawned,
     Start,
+    StartFailed,
     Stop,
     Unhealthy,
     WatchdogExpired,
 )
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Goal, Life, Phase, Result
-from pserv.rules import restart
+from pserv.rules import hooking, restart
 from pserv.rules.decision import Decision, at_rest, signal_name, soonest, why
 from pserv.rules.readiness import after_news, outlasted, run_deadline, stable_at, time_to_start
 
@@ -37,15 +38,15 @@ def cancel(spec: ServiceSpec, life: Life, event: Stop, situation: Situation) -> 
 
 
 def stop(spec: ServiceSpec, life: Life, event: Stop, situation: Situation) -> Decision:
-    """send the first stop signal"""
+    """pre_stop hooks, then the first stop signal"""
     down = replace(life, goal=Goal.DOWN, order=f"stopped by {event.by}")
-    return _stopping(spec, down, situation.now, down.order)
+    return _stopping(spec, down, situation, down.order)
 
 
 def restart_run(spec: ServiceSpec, life: Life, event: Restart, situation: Situation) -> Decision:
-    """send the first stop signal; start once the run is gone"""
+    """pre_stop hooks, then the first stop signal; start once the run is gone"""
     again = replace(life, again=True, order=f"restarted by {event.by}")
-    return _stopping(spec, again, situation.now, again.order)
+    return _stopping(spec, again, situation, again.order)
 
 
 def start_when_gone(spec: ServiceSpec, life: Life, event: Start | Restart, situation: Situation) -> Decision:
@@ -69,7 +70,8 @@ def stop_for_good(spec: ServiceSpec, life: Life, event: Stop, situation: Situati
 
 def hurry(spec: ServiceSpec, life: Life, event: Hurry, situation: Situation) -> Decision:
     """SIGKILL to all of the run, unless it was sent"""
-    return Decision(life) if life.killed else _kill(spec, life, situation.now, "told to hurry")
+    told = replace(life, hurried=True) if spec.hooks.post_stop else life
+    return Decision(told) if life.killed else _kill(spec, told, situation.now, "told to hurry")
 
 
 def shorten_stop(spec: ServiceSpec, life: Life, event: Configured, situation: Situation) -> Decision:
@@ -85,14 +87,14 @@ def shorten_stop(spec: ServiceSpec, life: Life, event: Configured, situation: Si
 def start_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situation: Situation) -> Decision:
     """send the first stop signal; that is a failure"""
     if outlasted(spec, life, situation.now):
-        return _overdue(spec, life, situation.now, spec.max_runtime, "still running after its max_runtime of ")
-    return _overdue(spec, life, situation.now, time_to_start(spec, life), "not ready after ")
+        return _overdue(spec, life, situation, spec.max_runtime, "still running after its max_runtime of ")
+    return _overdue(spec, life, situation, time_to_start(spec, life), "not ready after ")
 
 
 def run_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situation: Situation) -> Decision:
     """stable: the streak of restarts is over; or max_runtime is over: send the first stop signal, a failure"""
     if outlasted(spec, life, situation.now):
-        return _overdue(spec, life, situation.now, spec.max_runtime, "still running after its max_runtime of ")
+        return _overdue(spec, life, situation, spec.max_runtime, "still running after its max_runtime of ")
     due = stable_at(spec, life)
     if due is None or due > situation.now:
         return Decision(replace(life, deadline=run_deadline(spec, life)))
@@ -102,11 +104,18 @@ def run_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situation:
 
 def unhealthy(spec: ServiceSpec, life: Life, event: Unhealthy, situation: Situation) -> Decision:
     """send the first stop signal, a failure, if the policy would start it again; else mark it and leave it alone"""
+    life = replace(life, alarm=bool(spec.hooks.on_unhealthy or spec.hooks.on_healthy))
     if event.ends and Result.WATCHDOG in restart.RESTARTS[spec.policy]:
         fault = f"unhealthy: {event.why}"
         failing = replace(life, health="unhealthy", verdict=Result.WATCHDOG, fault=fault)
-        return _stopping(spec, failing, situation.now, fault)
+        return _stopping(spec, failing, situation, fault)
     return after_news(spec, replace(life, health="unhealthy", reason=f"unhealthy: {event.why}"), situation.now)
+
+
+def start_failed(spec: ServiceSpec, life: Life, event: StartFailed, situation: Situation) -> Decision:
+    """send the first stop signal; that is a failure"""
+    failing = replace(life, verdict=Result.EXIT_CODE, fault=event.why)
+    return _stopping(spec, failing, situation, event.why)
 
 
 def watchdog_expired(spec: ServiceSpec, life: Life, event: WatchdogExpired, situation: Situation) -> Decision:
@@ -158,14 +167,23 @@ def spawned_late(spec: ServiceSpec, life: Life, event: Spawned, situation: Situa
     return Decision(replace(life, pid=life.pid or event.pid, started=situation.now if event.at is None else event.at))
 
 
-def _overdue(spec: ServiceSpec, life: Life, now: float, limit: float | None, what: str) -> Decision:
+def _overdue(spec: ServiceSpec, life: Life, situation: Situation, limit: float | None, what: str) -> Decision:
     fault = what + units.show_duration(limit or 0.0)
-    return _stopping(spec, replace(life, verdict=Result.TIMEOUT, fault=fault), now, fault)
+    return _stopping(spec, replace(life, verdict=Result.TIMEOUT, fault=fault), situation, fault)
 
 
-def _stopping(spec: ServiceSpec, life: Life, now: float, cause: str) -> Decision:
+def _stopping(spec: ServiceSpec, life: Life, situation: Situation, cause: str) -> Decision:
+    """As systemd's ExecStop: hooks are run before the stop of what was ready only."""
+    since = replace(life, since=situation.now)
+    if spec.hooks.pre_stop and life.phase is Phase.RUNNING:
+        return hooking.begin(spec, replace(since, phase=Phase.CLOSING), "pre_stop", 0, situation, cause)
+    return send_first(spec, since, situation.now, cause)
+
+
+def send_first(spec: ServiceSpec, life: Life, now: float, cause: str) -> Decision:
+    """The first stop signal; from now on counts the time that a stop may take."""
     total = sum(step.timeout for step in spec.stop_steps)
-    return _send(spec, replace(life, phase=Phase.STOPPING, since=now, kill_at=now + total), 0, now, cause)
+    return _send(spec, replace(life, phase=Phase.STOPPING, kill_at=now + total), 0, now, cause)
 
 
 def _send(spec: ServiceSpec, life: Life, step: int, now: float, cause: str) -> Decision:

@@ -10,7 +10,7 @@ import msgspec
 from pserv.model import units
 from pserv.model.names import number_of, service_of
 from pserv.model.states import Crash, Ended, Life, Phase
-from pserv.model.status import CrashStatus, LastExit, ProbeResult, ServiceStatus, Story
+from pserv.model.status import CrashStatus, HookStatus, LastExit, ProbeResult, ServiceStatus, Story
 from pserv.rules import restart
 from pserv.supervisor import history, notices
 from pserv.supervisor.record import Record
@@ -66,10 +66,17 @@ class Answers:
             since=self._wall(life.since),
             next=None if life.deadline is None or life.phase is Phase.RUNNING else self._wall(life.deadline),
             autostart=spec.autostart,
+            hooks=tuple(HookStatus(title, self._wall(since)) for title, since in self._hooks(name, life)),
             says=own.said.status if lives and own.said.run == life.run else "",
             reloading=lives and own.said.run == life.run and own.said.reloading is not None,
             trouble="; ".join((*own.logs.values(), *(f"SIGKILL did not end {text}" for text in life.survivors))),
         )
+
+    def _hooks(self, name: str, life: Life) -> Iterable[tuple[str, float]]:
+        if life.hook is not None:
+            yield life.hook.title, life.hook.since
+        if self._supervisor.hooks is not None:
+            yield from self._supervisor.hooks.under_way(name)
 
     def _probes(self, name: str) -> dict[str, tuple[ProbeResult, ...]]:
         return dict(self._supervisor.records[name].probed)

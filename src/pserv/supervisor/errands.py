@@ -34,6 +34,12 @@ class Errand:
         if not self.ended.done():
             self._keeper.do(self.key, commands=({"do": "kill", "run": self.run},))
 
+    def signal(self, number: int) -> None:
+        """To all of it."""
+        if not self.ended.done():
+            command = {"do": "signal", "run": self.run, "signal": number, "scope": "all"}
+            self._keeper.do(self.key, commands=(command,))
+
 
 class Errands:
     """Starts them, hears of their ends, and leaves no record of them with the keeper."""
@@ -51,6 +57,11 @@ class Errands:
         errand = Errand(self._keeper, key, run, Future())
         self._open[key] = errand
         self._keeper.do(key, commands=({"do": "spawn", "run": run, "launch": launch},), fds=fds)
+        return errand
+
+    def resume(self, key: str, run: int) -> Errand:
+        """Take over one that an earlier supervisor had started, of whose end nobody has heard."""
+        errand = self._open[key] = Errand(self._keeper, key, run, Future())
         return errand
 
     def abandon(self, key: str, row: Message) -> None:

@@ -17,8 +17,9 @@ from pserv.model import spec, units
 from pserv.model.probe import Probe
 from pserv.model.spec import Document
 from pserv.model.states import Goal, Life, Phase
-from pserv.supervisor import record
+from pserv.supervisor import hook_runs, record
 from pserv.supervisor.answers import Answers
+from pserv.supervisor.beside import Beside
 from pserv.supervisor.errands import Errands
 from pserv.supervisor.notices import Notices
 from pserv.supervisor.orders import DAEMON, Orders
@@ -105,7 +106,9 @@ class Session:
         sockets = [socket.socket(fileno=fd) for fd in fds[: len(fds) - held]]
         safe = bool(table.get("safe"))
         document = self._document(fds[len(fds) - held :], safe)
-        places = launches.places(document, self.boot.state_dir, container=self.boot.keeper_pid == 1)
+        places = launches.places(
+            document, self.boot.state_dir, container=self.boot.keeper_pid == 1, cookie=self.boot.cookie
+        )
         self.supervisor = Supervisor(
             document, places, self.keeper, self.clock, on_bug=self.bug, on_deadlines=self._set_alarm
         )
@@ -115,6 +118,7 @@ class Session:
         self.prober = Prober(self.tasks, self.supervisor, self.clock, self._question, self.bug)
         self.notices = Notices(self.tasks, self.supervisor)
         self.reloading = Reloading(self)
+        self.beside = self.supervisor.hooks = Beside(self)
         self.reports = Reports(self)
         note = self._adopt(table, safe)
         self.orders = Orders(self.supervisor, note, safe=safe)
@@ -179,11 +183,21 @@ class Session:
             key = str(row["key"])
             if key == DAEMON:
                 note = self._daemon_note(row["note"], safe)
-            elif not key.startswith("@"):
+            elif not key.startswith("@") and hook_runs.service_of(key) is None:
                 self.supervisor.adopt(key, self._note(key, row, safe))
-            else:
-                self.errands.abandon(key, row)
+        for row in table["records"]:
+            self._adopt_hook(str(row["key"]), row)
         return note
+
+    def _adopt_hook(self, key: str, row: Message) -> None:
+        """Hooks go on; what else an earlier supervisor had started for itself is ended."""
+        name = hook_runs.service_of(key)
+        if name is not None:
+            life = self.supervisor.lives.get(name)
+            if life is None or life.hook is None or life.hook.run != row.get("last_run"):
+                self.errands.abandon(key, row)
+        elif key.startswith("@") and key != DAEMON and not self.beside.resume(key, row):
+            self.errands.abandon(key, row)
 
     def _note(self, key: str, row: Message, safe: bool) -> record.Note:
         """The note of a service; one that cannot be read is told, and what runs is taken as it is."""

@@ -24,7 +24,7 @@ from pserv.system.tasks import Tasks
 if TYPE_CHECKING:
     from pserv.system.timers import Timer
 
-UNDER_WAY = (Phase.STARTING, Phase.RUNNING, Phase.STOPPING)
+UNDER_WAY = (Phase.STARTING, Phase.RUNNING, Phase.CLOSING, Phase.STOPPING)
 """While a run is in these, what its processes say counts."""
 
 

@@ -10,7 +10,7 @@ from pserv.model.errors import Refused
 from pserv.model.events import Configured, DependenciesChanged, Hurry, Restart, Start, Stop
 from pserv.model.names import service_of
 from pserv.model.spec import Document, ServiceSpec
-from pserv.model.states import AT_REST, Goal, Life, Phase
+from pserv.model.states import AT_REST, Goal, Life, Phase, State
 from pserv.rules import conditions, dependencies, ending, instances
 from pserv.rules.instances import Scale
 from pserv.supervisor import record
@@ -177,7 +177,7 @@ class Orders:
         others = [
             each
             for each in self._needed_by.get(name, ())
-            if each in lives and (each in ordered or lives[each].phase in (Phase.STOPPING, Phase.ENDING))
+            if each in lives and (each in ordered or lives[each].state is State.STOPPING)
         ]
         return f"it is {verb} once {', '.join(others)} {'has' if len(others) == 1 else 'have'} ended"
 
@@ -226,6 +226,8 @@ class Orders:
         for name, life in list(self._supervisor.lives.items()):
             if life.phase not in AT_REST:
                 self._supervisor.post(name, Hurry())
+        if self._supervisor.hooks is not None:
+            self._supervisor.hooks.hurry()
 
     def count_deaths(self, times: Iterable[float]) -> None:
         """Earlier supervisors died at these times (monotonic); those not counted yet are."""
@@ -276,6 +278,8 @@ class Orders:
             self._leaving.discard(name)
             declared = service_of(name) in supervisor.document.services
             supervisor.drop(name, "no instance any more" if declared else "no longer declared")
+        if supervisor.hooks is not None and supervisor.hooks.busy:
+            return
         if self.note.ending and not self._finished and all(life.phase in AT_REST for life in supervisor.lives.values()):
             self._finished = True
             supervisor.tell("", "daemon", "ended: nothing runs any more")

@@ -16,7 +16,7 @@ LINKS = 20
 """So many services that others wait for are told of; a file may declare a thousand."""
 
 
-SETTLING = frozenset({Phase.STOPPED, Phase.EXITED, Phase.STOPPING, Phase.ENDING})
+SETTLING = frozenset({Phase.STOPPED, Phase.EXITED, Phase.CLOSING, Phase.STOPPING, Phase.ENDING, Phase.CLEANING})
 """What it needs does not matter: nothing of it is to be started now."""
 
 
@@ -68,6 +68,8 @@ def upcoming(name: str, spec: ServiceSpec, life: Life, now: float) -> str:
             return f"it starts as soon as it need not wait any more{limit}"
         case Phase.BACKOFF:
             return f"it is started again in {left}"
+        case Phase.PREPARING:
+            return f"{_until_hook(life, left)}; it is started once its pre_start hooks are done"
         case Phase.STARTING:
             return _until_ready(spec, left)
         case Phase.RUNNING:
@@ -87,10 +89,19 @@ def _until_gone(spec: ServiceSpec, life: Life, left: str) -> str:
     then = "it is stopped" if life.goal is Goal.DOWN else f"its policy decides ({policy(spec)})"
     if life.again:
         then = "it is started again"
+    if life.phase is Phase.CLOSING:
+        return f"{_until_hook(life, left)}; the first stop signal comes after its pre_stop hooks, then {then}"
+    if life.phase is Phase.CLEANING:
+        return f"{_until_hook(life, left)}; {then} after its post_stop hooks"
     if not left:
         return f"{then} once the kernel has ended what got SIGKILL"
     sent = "SIGKILL" if life.phase is Phase.ENDING else stopping.following(spec, life.step)
     return f"{sent} in {left}; {then} once nothing of it is left"
+
+
+def _until_hook(life: Life, left: str) -> str:
+    title = "its hook" if life.hook is None else life.hook.title
+    return f"{title} is ended in {left} if it is still running" if left else f"{title} has got SIGKILL"
 
 
 def _cause(spec: ServiceSpec, life: Life, now: float) -> Iterator[str]:
@@ -112,7 +123,8 @@ def _cause(spec: ServiceSpec, life: Life, now: float) -> Iterator[str]:
 def _ended(ended: Ended, life: Life, now: float) -> str:
     lasted = "" if ended.step else f" after {_span(ended.uptime)}"
     run = f"{_span(now - ended.at)} ago{lasted}: {restart.describe(ended)}"
-    if life.phase in (Phase.STARTING, Phase.RUNNING, Phase.STOPPING):
+    closing = life.phase is Phase.CLOSING and ended.run != life.run
+    if closing or life.phase in (Phase.STARTING, Phase.RUNNING, Phase.STOPPING):
         again = "last restart: the" if life.restarts else "the"
         return f"{again} run before this one ended {run}"
     return f"the last run ended {run}"

@@ -57,7 +57,10 @@ class Reloading:
                 os.close(fd)
             supervisor = session.supervisor
             supervisor.places = launches.places(
-                document, session.boot.state_dir, container=session.boot.keeper_pid == 1
+                document,
+                session.boot.state_dir,
+                container=session.boot.keeper_pid == 1,
+                cookie=session.boot.cookie,
             )
             session.orders.declare(document)
             supervisor.tell("", "reload", f"configuration applied ({by})")

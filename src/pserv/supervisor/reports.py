@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pserv.keeper.protocol import Message
 from pserv.model.errors import Refused
-from pserv.model.events import Exited, Gone, Spawned, SpawnFailed
+from pserv.model.events import Exited, Gone, HookEnded, HookGone, Spawned, SpawnFailed
+from pserv.supervisor import hook_runs
 from pserv.supervisor.orders import DAEMON
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Reports:
                 self._session.keeper.do(key or DAEMON, ack=ack)
             elif key.startswith("@"):
                 self._session.errands.report(report)
+            elif (name := hook_runs.service_of(key)) is not None:
+                self._hook_report(name, report, ack)
             else:
                 self._service_report(key, report, ack)
         except Exception as error:
@@ -64,6 +67,21 @@ class Reports:
                 self._session.notices.ready(name, report, ack)
             case kind:
                 raise ValueError(f"unknown report {kind!r}")
+
+    def _hook_report(self, name: str, report: Message, ack: tuple[int, ...]) -> None:
+        """How a hook goes that the service waits for; what it is no more waited for is only acknowledged."""
+        supervisor, run = self._session.supervisor, int(report["run"])
+        if report["kind"] == "spawned":
+            self._session.keeper.do(name, ack=ack)
+            return
+        if report["kind"] == "gone":
+            supervisor.post(name, HookGone(run), ack)
+            return
+        why = hook_runs.failure(report)
+        life = supervisor.lives.get(name)
+        if why and life is not None and life.hook is not None and life.hook.run == run and not life.hook.asked:
+            supervisor.tell(name, "hook", f"{life.hook.title} failed: {why}")
+        supervisor.post(name, HookEnded(run, why, report.get("gone", True)), ack, report)
 
     def _daemon_report(self, report: Message) -> None:
         match report["kind"], report.get("what"):

@@ -13,10 +13,14 @@ from pserv.model.events import (
     Change,
     DeadlinePassed,
     Effect,
+    EndHook,
     Event,
     Exited,
     Failed,
+    HookEnded,
     Kill,
+    KillHook,
+    RunHook,
     Signal,
     Situation,
     Spawn,
@@ -24,14 +28,16 @@ from pserv.model.events import (
 from pserv.model.spec import Document, ServiceSpec
 from pserv.model.states import AT_REST, Crash, Life, Phase
 from pserv.rules import conditions, machine
-from pserv.supervisor import record
+from pserv.supervisor import hook_runs, record
 from pserv.supervisor.bus import Bus
 from pserv.supervisor.history import History
 from pserv.supervisor.record import Note, Record
 from pserv.system import launches
 from pserv.system.launches import Places
 
-WITHOUT_A_RUN = AT_REST | {Phase.WAITING, Phase.BACKOFF}
+SIGTERM = 15
+
+WITHOUT_A_RUN = AT_REST | {Phase.WAITING, Phase.BACKOFF, Phase.PREPARING, Phase.CLEANING}
 
 
 class Commands(Protocol):
@@ -64,6 +70,23 @@ class Follower(Protocol):
         """All that was posted is handled."""
 
 
+class Hooks(Protocol):
+    """The hooks that nobody waits for (`supervisor.beside`)."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether any is running."""
+
+    def changed(self, name: str, old: Life, new: Life) -> None:
+        """A service's life changed."""
+
+    def hurry(self) -> None:
+        """End all of them at once."""
+
+    def under_way(self, name: str) -> list[tuple[str, float]]:
+        """(title, since when on the monotonic clock) of those of one service."""
+
+
 class Supervisor:
     """Owns the life of every service. What happens comes in by `post`, what is done goes out by `keeper`."""
 
@@ -90,6 +113,7 @@ class Supervisor:
         self.last_run = 0
         self.bus.call(self.history.add)
         self.follower: Follower | None = None
+        self.hooks: Hooks | None = None
         self.keeper = keeper
         self.clock = clock
         self._on_bug = on_bug
@@ -193,11 +217,14 @@ class Supervisor:
             self._acknowledge(name, ack)
             return
         own = self.records[name]
-        if isinstance(event, Exited) and facts is not None:
+        of_start = isinstance(event, HookEnded) and life.phase is Phase.PREPARING
+        if (isinstance(event, Exited) or of_start) and facts is not None:
             own.printed = tuple(facts.get("lines", ()))
         try:
             decision = machine.decide(self.specs[name], life, event, self._situation(name))
             commands = self._commands(name, decision.effects, decision.life, facts)
+            if life.hook is not None and decision.life.hook is None:
+                commands = ({"do": "forget", "key": hook_runs.key_of(name)}, *commands)
         except Refused:
             self._acknowledge(name, ack)
             raise
@@ -213,6 +240,8 @@ class Supervisor:
         self.keeper.do(name, note, ack, commands)
         self._set_deadline(name, decision.life)
         self._tell_change(name, life, decision.life)
+        if self.hooks is not None:  # before the follower, who ends the daemon when nothing is under way
+            self.hooks.changed(name, life, decision.life)
         if self.follower is not None:
             failed = any(isinstance(effect, Failed) for effect in decision.effects)
             self.follower.changed(name, life, decision.life, failed=failed)
@@ -246,9 +275,25 @@ class Supervisor:
                     commands.append({"do": "signal", "run": run, "signal": number, "scope": scope})
                 case Kill(run):
                     commands.append({"do": "kill", "run": run})
+                case RunHook(run):
+                    self.last_run = max(self.last_run, run)
+                    commands.append({"do": "spawn", "run": run, **self._hook(name, life)})
+                case EndHook(run):
+                    key = hook_runs.key_of(name)
+                    commands.append({"do": "signal", "key": key, "run": run, "signal": SIGTERM, "scope": "all"})
+                case KillHook(run):
+                    commands.append({"do": "kill", "key": hook_runs.key_of(name), "run": run})
                 case Failed():
                     own.crash = _crash(life, facts or {}, own)
         return tuple(commands)
+
+    def _hook(self, name: str, life: Life) -> Message:
+        """Key and launch of the hook that a life now waits for."""
+        assert life.hook is not None
+        kind = life.hook.kind
+        spec = self.specs[name]
+        hook = spec.hooks.of(kind)[life.hook.index]
+        return {"key": hook_runs.key_of(name), "launch": hook_runs.launch(name, spec, hook, kind, life, self.places)}
 
     def _set_deadline(self, name: str, life: Life) -> None:
         if life.deadline is not None:

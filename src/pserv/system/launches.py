@@ -8,23 +8,31 @@ import zlib
 import msgspec
 
 from pserv.keeper.protocol import Message
+from pserv.model.hooks import Hook
 from pserv.model.names import number_of, service_of
 from pserv.model.spec import Document, ServiceSpec
 
 WITH_ANOTHER_USER = ("PATH", "LANG", "LC_*", "TZ")
 """What a service that runs as another user inherits by default."""
 
+_OF_THE_RUN = ("tty", "notify", "watchdog", "ready_fd")
+"""What a launch gives to a service's own run only, to none of its commands."""
+
 
 class Places(msgspec.Struct, frozen=True):
-    """What a launch depends on besides the spec: the default folder, where logs go, whether we are PID 1."""
+    """What a launch depends on besides the spec: the default folder, where logs go, whether we are PID 1.
+
+    `cookie` is the sign of this daemon, with which every run id begins.
+    """
 
     root: str
     logs: str
     container: bool = False
+    cookie: str = ""
 
 
-def places(document: Document, state_dir: str, *, container: bool) -> Places:
-    return Places(document.root, os.path.join(state_dir, "logs"), container)
+def places(document: Document, state_dir: str, *, container: bool, cookie: str = "") -> Places:
+    return Places(document.root, os.path.join(state_dir, "logs"), container, cookie)
 
 
 def inherited(spec: ServiceSpec) -> bool | tuple[str, ...]:
@@ -98,10 +106,25 @@ def environment(name: str, spec: ServiceSpec) -> dict[str, str]:
 def command_launch(spec: ServiceSpec, argv: tuple[str, ...], at: Places, name: str = "") -> Message:
     """The LAUNCH of a command in a service's environment, folder and user, on three passed descriptors."""
     message = launch(name, spec, at)
-    for own in ("tty", "notify", "watchdog", "ready_fd"):
+    for own in _OF_THE_RUN:
         message.pop(own, None)
     passed = {"kind": "passed"}
     return {**message, "argv": argv, "stdin": "passed", "stdout": passed, "stderr": passed}
+
+
+def hook_launch(name: str, spec: ServiceSpec, hook: Hook, at: Places, facts: dict[str, str], banner: str) -> Message:
+    """The LAUNCH of a hook: as its service, or as another user with that user's groups, into the service's log."""
+    message = launch(name, spec, at)
+    for own in _OF_THE_RUN:
+        message.pop(own, None)
+    if hook.user is not None and hook.user != spec.user:
+        message.pop("group", None)
+        message.pop("groups", None)
+        message["user"] = hook.user
+    out = message["stdout"]
+    if out["kind"] == "file":
+        facts = {**facts, "PSERV_LOG": out["path"]}
+    return {**message, "argv": hook.argv, "env": {**environment(name, spec), **facts}, "banner": banner}
 
 
 def fingerprint(spec: ServiceSpec, at: Places) -> int:
