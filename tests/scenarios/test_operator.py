@@ -52,7 +52,6 @@ MISTYPED = [
         "did you mean ready?",
     ),
     ("exec web", "cannot read the command line of pserv exec: it wants NAME -- COMMAND …", "pserv exec --help"),
-    ("reload web", "cannot read the command line of pserv reload: it takes no 'web'", "pserv signal HUP web"),
 ]
 
 
@@ -234,3 +233,9 @@ def test_a_stop_that_needed_sigkill_says_so(tmp_path: Path) -> None:
         assert "deaf: stopped, after" in deaf
         assert deaf.endswith(", needed SIGKILL")
         assert told.count("SIGKILL") == 1
+
+
+def test_a_service_that_cannot_reload_itself_says_what_to_type(ours: Daemon) -> None:
+    refused = ours.pserv("reload", "web", check=1)
+    assert "cannot reload web: it declares no way to (reload: HUP); pserv restart web" in refused.stdout
+    assert "the configuration is as it was" in refused.stderr
