@@ -75,7 +75,7 @@ class Handlers:
         from pserv.supervisor.graph import graph  # only for who asks: the daemon's memory is a promise
 
         supervisor = self._supervisor
-        return graph(select(request.names, supervisor.specs), supervisor.specs, supervisor.lives)
+        return graph(self._select(request.names), supervisor.specs, supervisor.lives)
 
     async def do_show(self, request: op.Names, peer: Peer) -> dict[str, Launch]:
         return {
