@@ -126,8 +126,7 @@ def _facts(story: dict[str, Any], now: float) -> list[tuple[str, str]]:
         told.append(("next", f"in {render.duration(max(service['next'] - now, 0.0))}"))
     for hook in service.get("hooks") or ():
         told.append(("hook", f"{printable(hook['title'])} for {render.duration(max(now - hook['since'], 0.0))}"))
-    told += [("says", printable(service.get("says", "")))]
-    told += [("trouble", printable(service.get("trouble", "")))]
+    told += [(word, printable(service.get(word, ""))) for word in ("says", "trouble")]
     if service.get("pid") is not None:
         several = service.get("processes") or 1
         told.append(("pid", str(service["pid"]) + (f" and {several - 1} more" if several > 1 else "")))

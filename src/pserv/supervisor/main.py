@@ -77,7 +77,6 @@ class Session:
         self.deaths: list[Message] = []
         self.capabilities: Message = {}
         self.unowned: tuple[str, ...] = ()
-        self.log_states: dict[str, str] = {}
         self.last_bug = ""
         self.keeper_version = ""
         self._serve = serve
@@ -87,7 +86,6 @@ class Session:
         self.readers: set[socket.socket] = set()
         """Connections to the log readers at work."""
         self._paused = False
-        self._pids: dict[str, tuple[int, int]] = {}
 
     async def live(self) -> int:
         """From the first message of the keeper to the end; the exit code."""

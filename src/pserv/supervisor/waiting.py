@@ -88,7 +88,7 @@ async def wait(
 
     def look() -> None:
         for name in list(open_names):
-            life = supervisor.lives.get(name, Life(reason="no longer declared"))
+            life = _life(supervisor, name)
             reached = None if ordered(name) else condition(supervisor.specs.get(name, UNDECLARED), life)
             if reached is not None:
                 del open_names[name]
@@ -104,14 +104,19 @@ async def wait(
             look()
     except TimeoutError:
         for name in open_names:
-            life = supervisor.lives.get(name, Life(reason="no longer declared"))
-            late = outcome(name, life, False, clock.now() - begun)
-            outcomes[name] = Outcome(
-                name, False, late.state, f"still {late.state} after {timeout:g} s: {late.reason}", late.after, late.pid
-            )
+            outcomes[name] = _too_late(name, _life(supervisor, name), timeout or 0.0, clock.now() - begun)
     finally:
         supervisor.bus.leave(listener)
     yield tuple(outcomes.values())
+
+
+def _life(supervisor: Supervisor, name: str) -> Life:
+    return supervisor.lives.get(name, Life(reason="no longer declared"))
+
+
+def _too_late(name: str, life: Life, timeout: float, after: float) -> Outcome:
+    said = f"still {life.state} after {timeout:g} s: {life.reason}"
+    return Outcome(name, False, life.state, said, after, life.pid or None)
 
 
 async def rolled(
@@ -138,7 +143,7 @@ def roll_outcomes(
     """How a rolling restart went with each of these services, up to now."""
     now = rolling.now
     for name in names:
-        life = supervisor.lives.get(name, Life(reason="no longer declared"))
+        life = _life(supervisor, name)
         told = outcome(name, life, name not in now.left and machine.succeeded(life), after)
         if name in rolling.untouched():
             told = replace(told, reason=f"not touched: the restart of {now.left[0]} failed")
