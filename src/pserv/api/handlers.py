@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import socket
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
@@ -12,6 +10,7 @@ import msgspec
 
 from pserv import __version__
 from pserv.api import operations as op
+from pserv.api import reading
 from pserv.api.command import Command
 from pserv.api.peer import Peer
 from pserv.api.routing import Handler
@@ -30,15 +29,9 @@ from pserv.supervisor.daemon_status import daemon_status
 from pserv.supervisor.main import Session
 from pserv.supervisor.showing import show
 from pserv.system import launches
-from pserv.system.streams import Reader
-
-MAX_LINE = 1 << 20
-"""Bytes of one line from a reader."""
 
 STORY_LINES = 10
 """Last lines shown in a story."""
-
-_LINE: msgspec.json.Decoder[op.Line | op.Place] = msgspec.json.Decoder(op.Line | op.Place)
 
 
 def table(session: Session) -> dict[str, Handler]:
@@ -66,7 +59,7 @@ class Handlers:
         stories = []
         for name in self._select(request.names):
             story = self._answers.story(name, self._orders.pending(name))
-            last = [line async for line in self._read([name], op.Logs(lines=STORY_LINES))]
+            last = [line async for line in reading.lines(self._session, [name], op.Logs(lines=STORY_LINES))]
             lines = tuple(line.text for line in last if isinstance(line, op.Line))
             stories.append(msgspec.structs.replace(story, lines=lines))
         return stories
@@ -112,30 +105,7 @@ class Handlers:
             self._supervisor.bus.leave(listener)
 
     def do_logs(self, request: op.Logs, peer: Peer) -> AsyncIterator[op.Line | op.Place]:
-        return self._read(self._select(request.names), request)
-
-    async def _read(self, names: Iterable[str], request: op.Logs) -> AsyncIterator[op.Line | op.Place]:
-        """Lines from a process of their own, so that a disk that hangs or a slow client holds up nobody."""
-        after = _after(request.after)
-        files = [
-            {"service": name, "stream": part, "path": path, "after": after.get((name, part))}
-            for name in names
-            for part, path in launches.log_files(name, self._supervisor.specs[name], self._supervisor.places)
-            if request.stream in (None, part)
-        ]
-        if not files:
-            return
-        asked = {"lines": request.lines, "follow": request.follow, "places": request.places}
-        argument = json.dumps({"files": files, **asked})
-        _, fds = await self._session.keeper.request({"op": "fork", "role": "reader", "argument": argument})
-        sock = socket.socket(fileno=fds[0])
-        self._session.readers.add(sock)
-        try:
-            async with Reader(self._session.tasks, sock, MAX_LINE) as reader:
-                while line := await reader.readline():
-                    yield _LINE.decode(line)
-        finally:
-            self._session.readers.discard(sock)
+        return reading.lines(self._session, self._select(request.names), request)
 
     # -- acting -------------------------------------------------------------------------------------------------
 
@@ -330,16 +300,3 @@ class Handlers:
                     yield op.Progress(item)
                 else:
                     yield op.Done(all(outcome.ok for outcome in item), item, message)
-
-
-def _after(places: Iterable[str]) -> dict[tuple[str, str], list[int]]:
-    """The places at which a follower goes on. Raises UsageError."""
-    found = {}
-    for text in places:
-        try:
-            name, stream, at = text.split("/")
-            device, inode, offset = map(int, at.split(":"))
-        except ValueError:
-            raise UsageError(f"cannot go on after {text!r}: this is no place in a log") from None
-        found[name, stream] = [device, inode, max(0, offset)]
-    return found
