@@ -80,7 +80,11 @@ class Keeper:
         gc.freeze()  # so that no collection in a child writes to the pages it shares
         if self.boot.complete is not None:
             self.supervision.begin()
-            self.boot.complete()
+            try:
+                self.boot.complete()
+            except BaseException:
+                self.supervision.abandon()
+                raise
 
     def prepare(self, use_cgroups: bool) -> None:
         """Everything that comes before the first run, the end of an earlier keeper's leftovers included."""

@@ -64,6 +64,14 @@ class Supervision:
         """Fork the first one before there is a table: it loads its code while we wait for the configuration."""
         self._early = self._roles.start("supervisor", "", self.ended)
 
+    def abandon(self) -> None:
+        """The one that was begun gets no table: it is gone when this returns."""
+        if self._early is not None:
+            (pid, sock), self._early = self._early, None
+            sock.close()
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
     def start(self) -> None:
         """Give the table to one that waits for it, or that is forked or exec'd now. If refused, again after a pause."""
         if self.ending or self.pid:
