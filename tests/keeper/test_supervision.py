@@ -6,13 +6,15 @@ import os
 import select
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.keeper.rig import Daemon, Supervisor, alive, ended, launching
+from tests.keeper.rig import PATIENCE, Daemon, Supervisor, alive, ended, launching
 
 Start = Callable[..., Daemon]
 
@@ -287,3 +289,32 @@ def test_a_transaction_may_carry_commands_for_another_key(daemon: Start) -> None
     second.do("web", {"do": "forget", "key": "web!hook"})
     third = restarted(rig, second)
     assert [row["key"] for row in third.table["records"]] == ["web"]
+
+
+REFUSED = """
+import os, signal, sys
+from pserv.keeper.main import Boot, run
+
+def supervisor(channel, argument):
+    os.write(1, b"begun")
+    signal.pause()
+
+def refuse():
+    assert os.read(read_end, 5) == b"begun"
+    raise SystemExit(7)
+
+read_end, write_end = os.pipe()
+os.dup2(write_end, 1)
+try:
+    run(Boot("1", "name", "run", "state", "cookie", complete=refuse), {"supervisor": supervisor})
+except SystemExit as error:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        sys.exit(error.code)
+"""
+
+
+def test_the_supervisor_of_a_boot_that_is_refused_is_gone_before_the_keeper(tmp_path: Path) -> None:
+    ended = subprocess.run([sys.executable, "-c", REFUSED], cwd=tmp_path, timeout=PATIENCE, check=False)
+    assert ended.returncode == 7

@@ -43,9 +43,10 @@ def switches(pid: int) -> int:
 
 
 def resident(pid: int) -> int:
-    """Private bytes of a process."""
+    """Bytes of memory that no file backs. What it shares with its forks counts: else a page that a fork writes to
+    would look like growth of the other."""
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return sum(int(line.split()[1]) << 10 for line in rollup if line.startswith("Private_"))
+    return next(int(line.split()[1]) << 10 for line in rollup if line.startswith("Anonymous:"))
 
 
 def descriptors(pids: list[int]) -> int:
