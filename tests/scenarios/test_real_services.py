@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
 import sys
@@ -13,8 +12,9 @@ import pytest
 
 from pserv.api import operations as op
 from pserv.model.states import Phase
-from tests.scenarios.daemon import PATIENCE, Daemon, alive, free_port, group_members, kill, naming
+from tests.scenarios.daemon import Daemon, alive, free_port, group_members, kill, naming
 from tests.scenarios.ordinary import NOBODY, becoming
+from tests.scenarios.webserver import get, nginx_conf
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
@@ -27,25 +27,6 @@ def app(environ, start_response):
         answer = redis.recv(64)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [b"redis said " + answer]
-"""
-
-NGINX = """
-daemon off;
-error_log stderr notice;
-pid {folder}/nginx.pid;
-events {{}}
-http {{
-  access_log off;
-  client_body_temp_path {folder}/body;
-  proxy_temp_path {folder}/proxy;
-  fastcgi_temp_path {folder}/fastcgi;
-  uwsgi_temp_path {folder}/uwsgi;
-  scgi_temp_path {folder}/scgi;
-  server {{
-    listen 127.0.0.1:{web};
-    location / {{ proxy_pass http://127.0.0.1:{app}; }}
-  }}
-}}
 """
 
 SERVICES = """
@@ -83,7 +64,7 @@ class Stack:
         pytest.importorskip("gunicorn")
         self.web, app, redis = free_port(), free_port(), free_port()
         (folder / "application.py").write_text(APPLICATION)
-        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, web=self.web, app=app))
+        (folder / "nginx.conf").write_text(nginx_conf(folder, self.web, f"proxy_pass http://127.0.0.1:{app}"))
         config = SERVICES.format(
             folder=folder, python=sys.executable, app=app, redis=redis,
             nginx=found["nginx"], redis_server=found["redis-server"], redis_cli=found["redis-cli"],
@@ -96,15 +77,7 @@ class Stack:
 
     def get(self) -> str:
         """What nginx answers, from gunicorn, from redis."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.web, timeout=PATIENCE)
-        try:
-            connection.request("GET", "/")
-            answer = connection.getresponse()
-            body = answer.read().decode()
-            assert answer.status == 200, body
-            return body
-        finally:
-            connection.close()
+        return get(self.web)
 
 
 def became_running(daemon: Daemon) -> list[str]:
