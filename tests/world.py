@@ -45,6 +45,7 @@ class PretendKeeper:
         self.acknowledged: list[int] = []
         self.finished: int | None = None
         self.live: dict[str, int] = {}
+        self.logs: list[dict[str, Message]] = []
         self.last_run = 0
 
     def do(
@@ -68,6 +69,9 @@ class PretendKeeper:
     def finish(self, code: int) -> None:
         assert not self.live, f"finished while {self.live} live"
         self.finished = code
+
+    def settings(self, logs: dict[str, Message]) -> None:
+        self.logs.append(logs)
 
     def done(self, name: str) -> list[str]:
         """What was commanded of one service, in order."""

@@ -183,3 +183,21 @@ def test_the_logger_writes_all_before_the_daemon_ends(daemon: Start, tmp_path: P
     supervisor.report("exited", 1)
     assert rig.finish(supervisor) == 0
     assert log.read_text().splitlines()[-1] == "5000"
+
+
+def test_how_output_is_written_may_change_and_is_kept_for_the_next_logger(daemon: Start) -> None:
+    rig = daemon(logger="remote")
+    first = rig.logger()
+    supervisor = rig.supervisor()
+    supervisor.up("web", 1, "exec sleep 1000", stdout=file("/out"), stderr=file("/err"))
+    supervisor.up("db", 2, "exec sleep 1000", stdout={**file("/db"), "log": {"a": 1}})
+    ids = [first.op("stream")[0]["id"] for _ in range(3)]
+    supervisor.send({"op": "settings", "logs": {"web": {"a": 1}, "db": {"a": 1}, "nobody": {}}})
+    told = [first.op("settings")[0] for _ in range(2)]
+    assert told == [{"op": "settings", "id": number, "log": {"a": 1}} for number in ids[:2]]
+    supervisor.send({"op": "settings", "logs": {"db": {}}})
+    assert first.op("settings")[0] == {"op": "settings", "id": ids[2], "log": {}}
+    os.kill(first.pid, signal.SIGKILL)
+    second = rig.logger()
+    targets = [second.op("stream")[0]["target"] for _ in range(3)]
+    assert targets == [{**file("/out"), "log": {"a": 1}}, {**file("/err"), "log": {"a": 1}}, {**file("/db"), "log": {}}]

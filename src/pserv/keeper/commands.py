@@ -52,6 +52,8 @@ class Commands:
             keeper.order.finish(int(message["code"]))
         elif op == "target":
             keeper.streams.retarget(message["run"], message["stream"], message["target"])
+        elif op == "settings":
+            keeper.streams.configure(message["logs"])
         elif op == "reopen":
             keeper.streams.reopen()
         elif "seq" in message and op != "configure":

@@ -24,9 +24,10 @@ Supervisor to keeper:
     "notify"? (true: a socket of its own is NOTIFY_SOCKET, "shared": a common one; kept descriptors are LISTEN_FDS),
     "watchdog"? (microseconds, WATCHDOG_USEC), "ready_fd"? (number of a descriptor on which a line is a `ready` report),
     "stdout": TARGET, "stderr": TARGET, "banner"?: text written to stdout before exec, "inherited"? : descriptors that
-    came with the message are stdin, stdout and stderr in this order}`. TARGET is `{"kind": "file", "path", "mode"?}`,
-    `{"kind": "null"}`, `{"kind": "inherit"}`, `{"kind": "stdout"}` (for stderr: the same pipe), or `{"kind": "passed"}`
-    (the next descriptor of the message).
+    came with the message are stdin, stdout and stderr in this order}`. TARGET is `{"kind": "file", "path", "mode"?,
+    "log"?: LOG}`, `{"kind": "null"}`, `{"kind": "inherit"}`, `{"kind": "stdout"}` (for stderr: the same pipe), or
+    `{"kind": "passed"}` (the next descriptor of the message). LOG is how the logger writes it: the options of `log`
+    that are not as by default (`pserv.logger.settings`); the keeper does not look into it.
 
 `{"op": "configure", "shutdown_timeout"?}` with at most one descriptor
     A descriptor is the memfd (or unlinked file) that holds the accepted document; the keeper keeps the last one.
@@ -44,6 +45,9 @@ Supervisor to keeper:
 `{"op": "journals", "seq", "key", "run"}`
     The reply has `streams`: `{"stream", "path", "fd"}` of each output of that run that goes to a file, and as
     descriptors the logger's journals, which tell where in the file it begins; `fd` counts them from 0.
+
+`{"op": "settings", "logs": {key: LOG}}`
+    The outputs of the live runs of these keys are written so from now on. LOG is that of TARGET, and replaces it.
 
 `{"op": "upgrade", "seq", "keeper": bool, "argv": [...]}`
     A new supervisor and logger, or the keeper itself, by exec of argv with two more words: the role (supervisor,
@@ -96,7 +100,8 @@ Keeper to logger:
 
 `{"op": "stream", "id", "key", "run", "target": TARGET, "terminal"?: bool}` with the read end; sent for every stream.
 `{"op": "drain", "run", "ids": [...]}`; the logger answers `drained` when the pipes are empty.
-`{"op": "target", "id", "target": TARGET}`; `{"op": "reopen"}`; `{"op": "finish"}`: drain all, then exit.
+`{"op": "target", "id", "target": TARGET}`; `{"op": "settings", "id", "log": LOG}`; `{"op": "reopen"}`;
+`{"op": "finish"}`: drain all, then exit.
 `{"op": "hello", "holds": [{"worker": n}], "workers": n, "resume": bool, "streams": [STREAM]}` with hold pipe
     (read end, write end) and journal (empty at first) of this worker. First message. When `resume` is true a worker
     before it died: STREAM (the fields of `stream`) are all that its journal may name; `stream` with the

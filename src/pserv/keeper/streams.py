@@ -60,6 +60,16 @@ class Streams:
                 if stream.worker is not None:
                     self.loggers.send(stream.worker, {"op": "target", "id": stream.id, "target": target})
 
+    def configure(self, logs: Message) -> None:
+        """The outputs of these keys are written so from now on; kept for the next logger."""
+        for stream in self.streams.values():
+            log = logs.get(stream.key)
+            if log is None or stream.target.get("log", {}) == log:
+                continue
+            stream.target = {**stream.target, "log": log}
+            if stream.worker is not None:
+                self.loggers.send(stream.worker, {"op": "settings", "id": stream.id, "log": log})
+
     def reopen(self) -> None:
         """All files are to be opened anew (after somebody rotated them)."""
         for worker in list(self.loggers.workers.values()):

@@ -8,7 +8,10 @@ import select
 import termios
 from typing import TYPE_CHECKING, Final
 
+from pserv.logger.settings import PLAIN
+
 if TYPE_CHECKING:
+    from pserv.logger.settings import Settings
     from pserv.logger.targets import Target
 
 WAITING: Final = 0
@@ -28,13 +31,14 @@ class Stream:
 
     __slots__ = (
         *("drained", "end", "fd", "id", "large", "last", "misses", "much"),
-        *("over", "printed", "start", "state", "target"),
+        *("over", "printed", "settings", "start", "state", "target"),
     )
 
-    def __init__(self, number: int, fd: int, target: Target) -> None:
+    def __init__(self, number: int, fd: int, target: Target, settings: Settings = PLAIN) -> None:
         self.id = number
         self.fd = fd
         self.target = target
+        self.settings = settings
         self.start = -1
         self.end = 0
         self.printed = 0

@@ -8,6 +8,8 @@ import os
 import stat
 from typing import Final
 
+from pserv.logger.settings import PLAIN
+
 FILE: Final = "file"
 """Written through the hold pipe, at its end."""
 FLOW: Final = "flow"
@@ -52,6 +54,7 @@ class Target:
         "mode",
         "path",
         "retry_at",
+        "settings",
         "stale",
         "streams",
         "trouble",
@@ -61,6 +64,8 @@ class Target:
     def __init__(self, path: str, mode: int | None) -> None:
         self.path = path
         self.mode = mode
+        self.settings = PLAIN
+        """Those of the stream that was told of last."""
         self.fd = -1
         self.kind: str = FILE
         self.stale = True

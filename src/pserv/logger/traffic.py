@@ -16,6 +16,7 @@ from pserv.logger.watch import Watch
 if TYPE_CHECKING:
     from pserv.logger.poller import Poller
     from pserv.logger.pump import Pump
+    from pserv.logger.settings import Settings
 
 TURN: Final = 1 << 20
 """Bytes that a stream may move before the others have their turn."""
@@ -55,7 +56,7 @@ class Traffic:
             self._owner = self._new(number, -1, self._target(path, None))
             self.attempt(self._owner.target)
 
-    def add(self, number: int, fd: int, path: str, mode: int | None) -> None:
+    def add(self, number: int, fd: int, path: str, mode: int | None, settings: Settings) -> None:
         """Serve a stream from now on; takes the descriptor."""
         if self.watch.kept not in (None, number):
             os.close(fd)  # sent before the keeper knew: another worker has it
@@ -64,7 +65,14 @@ class Traffic:
         if self._owner is not None and self._owner.id == number:
             self._owner = stream
         self.streams[number] = self._by_fd[fd] = stream
+        stream.settings = stream.target.settings = settings
         self._join(stream, stream.target)
+
+    def configure(self, number: int, settings: Settings) -> None:
+        """Write a stream so from now on."""
+        stream = self.streams.get(number)
+        if stream is not None:
+            stream.settings = stream.target.settings = settings
 
     def retarget(self, number: int, path: str, mode: int | None) -> None:
         """Write a stream to another place from now on; what is held of it, too."""
@@ -76,6 +84,7 @@ class Traffic:
         stream.target, stream.start = self._target(path, mode), -1
         if self._owner is stream:
             self.pump.journal.own(number, path)
+        stream.target.settings = stream.settings
         self._join(stream, stream.target)
         self._close_unused(old, stream)
         if self._owner is stream:

@@ -10,6 +10,7 @@ from pserv.keeper.protocol import Channel, Message, ProtocolError
 from pserv.logger.heat import NAP
 from pserv.logger.poller import Poller
 from pserv.logger.pump import Pump
+from pserv.logger.settings import settings
 from pserv.logger.streams import PARKED, Stream
 from pserv.logger.tail import last_lines
 from pserv.logger.targets import FILE
@@ -119,7 +120,7 @@ class Worker:
         if op == "stream" and len(fds) == 1:
             os.set_blocking(fds[0], False)
             path, mode = _place(message["target"])
-            self._traffic.add(message["id"], fds[0], path, mode)
+            self._traffic.add(message["id"], fds[0], path, mode, settings(message["target"].get("log")))
             return
         for fd in fds:
             os.close(fd)
@@ -127,6 +128,8 @@ class Worker:
             self._drain(message["run"], message["ids"])
         elif op == "target":
             self._traffic.retarget(message["id"], *_place(message["target"]))
+        elif op == "settings":
+            self._traffic.configure(message["id"], settings(message["log"]))
         elif op == "reopen":
             self._traffic.reopen()
         elif op == "release":

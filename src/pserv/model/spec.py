@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from pserv.model.hooks import Hooks, Reload
 from pserv.model.kinds import Arguments, CommandLine, Duration, Octal, Path, SignalNumber, Words, fixed, live
+from pserv.model.log import Logging
 from pserv.model.needs import Need
 from pserv.model.probe import Health, Ready
 
@@ -136,6 +137,7 @@ class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         Meta(extra={"kind": "output"}),
         fixed("Where errors go: a path, log, inherit or null; by default to the same place as stdout."),
     ] = None
+    log: Annotated[Logging, live("How output is written to files.")] = Logging()
     essential: Annotated[bool, live("When it ends for good, the daemon ends with its exit code.")] = False
     tty: Annotated[bool, fixed("Runs on a pseudo-terminal.")] = False
     ready: Annotated[Ready | None, live("When it is ready: a probe.")] = None

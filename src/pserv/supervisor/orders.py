@@ -13,7 +13,7 @@ from pserv.model.spec import Document, ServiceSpec
 from pserv.model.states import AT_REST, Goal, Life, Phase, State
 from pserv.rules import conditions, dependencies, ending, instances
 from pserv.rules.instances import Scale
-from pserv.supervisor import record
+from pserv.supervisor import log_settings, record
 from pserv.supervisor.record import DaemonNote
 from pserv.supervisor.rolling import RollingRestart
 from pserv.supervisor.supervisor import Supervisor
@@ -85,6 +85,7 @@ class Orders:
         self.start(wanted, by)
         for name in supervisor.specs.keys() - set(self._fresh):
             supervisor.post(name, Configured())
+        log_settings.tell(supervisor)
         stale = [name for name, life in supervisor.lives.items() if life.goal is Goal.UP and supervisor.stale(name)]
         self.restart([name for name in stale if name not in self._leaving], by)
         self.stop(instances.falling(self._leaving), by)

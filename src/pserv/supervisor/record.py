@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from pserv.keeper.protocol import Message
 from pserv.model.states import Crash, Life
 from pserv.model.status import ProbeResult
 from pserv.rules.instances import Scale
@@ -44,12 +45,14 @@ NOTHING_ASKED: Final[Mapping[str, tuple[ProbeResult, ...]]] = MappingProxyType({
 class Record:
     """The rest of a service's memory: last crash, fingerprint of what runs, trouble with its logs."""
 
-    __slots__ = ("crash", "launched", "logs", "printed", "probed", "said")
+    __slots__ = ("crash", "launched", "logged", "logs", "printed", "probed", "said")
 
     def __init__(self) -> None:
         self.crash: Crash | None = None
         self.launched = 0
         """Fingerprint of the launch that the current run was made from (`system.launches.fingerprint`)."""
+        self.logged: Message | None = None
+        """How the keeper was told to have the output of the current run written; None: another supervisor told it."""
         self.logs: dict[str, str] = {}
         """What is wrong with its logs, in words, by their paths."""
         self.printed: tuple[str, ...] = ()

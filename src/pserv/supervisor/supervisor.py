@@ -49,6 +49,8 @@ class Commands(Protocol):
 
     def finish(self, code: int) -> None: ...
 
+    def settings(self, logs: dict[str, Message]) -> None: ...
+
 
 class Clock(Protocol):
     """Time as it is passed in: `now` monotonic, `wall` since the epoch, both in seconds; `chance` in [0, 1)."""
@@ -270,6 +272,7 @@ class Supervisor:
                     self.last_run = max(self.last_run, run)
                     own.launched = launches.fingerprint(self.specs[name], self.places)
                     launch = launches.launch(name, self.specs[name], self.places)
+                    own.logged = launches.log(name, self.specs[name])
                     commands.append({"do": "spawn", "run": run, "launch": launch})
                 case Signal(run, number, scope):
                     commands.append({"do": "signal", "run": run, "signal": number, "scope": scope})

@@ -9,6 +9,7 @@ import msgspec
 
 from pserv.keeper.protocol import Message
 from pserv.model.hooks import Hook
+from pserv.model.log import Logging
 from pserv.model.names import number_of, service_of
 from pserv.model.spec import Document, ServiceSpec
 
@@ -53,12 +54,23 @@ def target(name: str, stream: str, where: str, at: Places) -> Message:
     return {"kind": "file", "path": where}
 
 
+def log(name: str, spec: ServiceSpec) -> Message:
+    """How the output of a service is written, as the keeper's LOG."""
+    return spec.log.settings(service_of(name), number_of(name))
+
+
 def outputs(name: str, spec: ServiceSpec, at: Places) -> dict[str, Message]:
     """The targets of both streams; stderr shares stdout's pipe unless one of them names a place of its own."""
     stdout = target(name, "stdout", spec.stdout, at)
     if spec.stderr is None or spec.stderr == spec.stdout:
-        return {"stdout": stdout, "stderr": {"kind": "stdout"} if stdout["kind"] == "file" else stdout}
-    return {"stdout": stdout, "stderr": target(name, "stderr", spec.stderr, at)}
+        stderr = {"kind": "stdout"} if stdout["kind"] == "file" else stdout
+    else:
+        stderr = target(name, "stderr", spec.stderr, at)
+    written = log(name, spec)
+    return {
+        stream: {**to, "log": written} if written and to["kind"] == "file" else to
+        for stream, to in (("stdout", stdout), ("stderr", stderr))
+    }
 
 
 def log_files(name: str, spec: ServiceSpec, at: Places) -> list[tuple[str, str]]:
@@ -129,7 +141,8 @@ def hook_launch(name: str, spec: ServiceSpec, hook: Hook, at: Places, facts: dic
 
 def fingerprint(spec: ServiceSpec, at: Places) -> int:
     """A number that changes when a running service would need a new run to be as declared."""
-    return zlib.crc32(msgspec.json.encode(launch("", spec, at)) + spec.type.encode())
+    plain = msgspec.structs.replace(spec, log=Logging())  # which a run can be told of while it lives
+    return zlib.crc32(msgspec.json.encode(launch("", plain, at)) + spec.type.encode())
 
 
 def place(to: Message) -> str:

@@ -56,6 +56,10 @@ class Keeper:
         """All is stopped: the keeper ends the daemon with this exit code."""
         self.send({"op": "finish", "code": code})
 
+    def settings(self, logs: dict[str, Message]) -> None:
+        """Have the outputs of the live runs of these keys written so from now on (LOG)."""
+        self.send({"op": "settings", "logs": logs})
+
     def send(self, message: Message, fds: Descriptors = ()) -> None:
         """Send one message; when the keeper is gone, what was said is lost with it."""
         if self._lost:
