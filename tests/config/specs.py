@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from pserv.config.shapes import COMMANDS, SERVICE, Shape, build
 from pserv.model.spec import ServiceSpec
 
-WORDS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
+_CHARACTERS = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="$")
+"""A `$` has a meaning in files; what it has is tested where it is filled in."""
+
+WORDS = st.text(_CHARACTERS, min_size=1, max_size=8)
 NAMES = st.from_regex(r"[a-z][a-z0-9_.-]{0,8}", fullmatch=True)
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda parts: "/" + "/".join(parts))
 
@@ -27,9 +30,7 @@ _SIMPLE: dict[str, st.SearchStrategy[Any]] = {
     "words": st.lists(NAMES, max_size=3, unique=True).map(tuple),
     "command": st.lists(WORDS, max_size=3).map(lambda words: ("prog", *words)),
     "arguments": st.lists(WORDS, max_size=3).map(tuple),
-    "environment": st.dictionaries(
-        NAMES, st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8), max_size=3
-    ),
+    "environment": st.dictionaries(NAMES, st.text(_CHARACTERS, max_size=8), max_size=3),
     "map": st.dictionaries(NAMES, WORDS, max_size=3),
     "call": st.lists(WORDS, max_size=3).map(lambda words: ("prog", *words)),
 }

@@ -95,7 +95,7 @@ def test_founding_example(tmp_path: Path) -> None:
         ("user: 1000", "user", "1000"),
         ("description: on", "description", "on"),
         ("description: 1.10", "description", "1.10"),
-        ("description: '$HOME ${X:-y} $$'", "description", "$HOME ${X:-y} $$"),
+        ("description: '${X:-y} $$'", "description", "y $"),
         ("tags: web", "tags", ("web",)),
         ("tags: [a, b, a]", "tags", ("a", "b")),
         ("tags:", "tags", ()),

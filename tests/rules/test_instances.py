@@ -34,7 +34,7 @@ def test_each_instance_gets_its_own_facts() -> None:
     assert list(made) == ["web:1", "web:2"]
     second = made["web:2"]
     assert second.exec == "/srv/web"
-    assert second.args == ("--port=3002", "web:2", "$${pserv.port}", "${HOME}", "${pserv.unknown}", "$PORT", "100%$")
+    assert second.args == ("--port=3002", "web:2", "${pserv.port}", "${HOME}", "${pserv.unknown}", "$PORT", "100%$")
     assert second.env == {"ID": "2/1"}
     assert (second.cwd, second.stdout, second.port) == ("/run/web:2", "/log/2.log", 3002)
     assert second.description == "${pserv.name}"
@@ -42,10 +42,10 @@ def test_each_instance_gets_its_own_facts() -> None:
 
 
 def test_a_service_without_instances_keeps_its_name_and_its_spec() -> None:
-    plain = ServiceSpec(exec="a", args=("${HOME}", "$${pserv.index}"))
+    plain = ServiceSpec(exec="a", args=("${HOME}", "$"))
     assert instances.expand({"db": plain})["db"] is plain
-    facts = replace(plain, args=("${pserv.name}", "${pserv.instance}"))
-    assert instances.expand({"db": facts})["db"].args == ("db", "1")
+    facts = replace(plain, args=("${pserv.name}", "${pserv.instance}", "$${pserv.index}"))
+    assert instances.expand({"db": facts})["db"].args == ("db", "1", "${pserv.index}")
 
 
 def test_the_text_of_a_shell_is_left_alone() -> None:
@@ -146,7 +146,8 @@ def test_no_two_instances_share_a_name_and_none_asks_any_more(spec: ServiceSpec,
 @given(WORDS, st.dictionaries(st.sampled_from(instances.FACTS), st.text("abc", max_size=3)))
 def test_text_without_facts_stays_as_it_is(text: str, values: dict[str, str]) -> None:
     assert instances.filled(text, values) == text
-    assert instances.filled(f"${text}$", values) == f"${text}$"
+    assert instances.filled(f"${text}|$", values) == f"${text}|$"
+    assert instances.filled(f"$${text}$$", values) == f"${text}$"
 
 
 @pytest.mark.parametrize(
@@ -154,12 +155,12 @@ def test_text_without_facts_stays_as_it_is(text: str, values: dict[str, str]) ->
     [
         ("${pserv.port}", "80"),
         ("a${pserv.port}b${pserv.port}", "a80b80"),
-        ("$$${pserv.port}", "$$80"),
-        ("$$$${pserv.port}", "$$$${pserv.port}"),
+        ("$$${pserv.port}", "$80"),
+        ("$$$${pserv.port}", "$${pserv.port}"),
         ("${pserv.port", "${pserv.port"),
         ("${pserv.}", "${pserv.}"),
         ("${pserv.port:-1}", "${pserv.port:-1}"),
-        ("$${pserv.port}${pserv.port}", "$${pserv.port}80"),
+        ("$${pserv.port}${pserv.port}", "${pserv.port}80"),
     ],
 )
 def test_replacing(text: str, filled: str) -> None:

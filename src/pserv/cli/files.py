@@ -64,9 +64,9 @@ def _running(arguments: Arguments) -> dict[str, Any]:
 
 
 def _of_files(arguments: Arguments) -> dict[str, Any]:
-    from pserv.cli.effective import written
+    from pserv.config.effective import effective
 
-    return written(accepted(files(arguments)))
+    return effective(accepted(files(arguments)))
 
 
 def _selected(services: dict[str, Any], names: list[str]) -> dict[str, Any]:

@@ -6,20 +6,39 @@ from typing import Any
 
 import msgspec
 
+from pserv.config.filling import LITERAL
 from pserv.config.shapes import DAEMON, PAIRS, SERVICE, Shape
 from pserv.model import units
-from pserv.model.spec import Document
+from pserv.model.spec import Document, ServiceSpec
+from pserv.rules.instances import LEFT_ALONE
 
 
 def effective(document: Document, *, defaults: bool = True) -> dict[str, Any]:
-    """Plain data (dicts, lists, texts, numbers) of it all; without `defaults` only what was declared."""
+    """Plain data (dicts, lists, texts, numbers) that a file may hold, in the order of the options; without `defaults`
+    only what was declared, with them also what other options decide."""
+    services = {}
+    for name, spec in document.services.items():
+        options = written(SERVICE, spec, defaults=defaults)
+        services[name] = {**options, **_decided(spec, document, options)} if defaults else options
     return {
         "name": document.name,
-        "root": document.root,
-        "files": [source.path for source in document.files],
         "daemon": written(DAEMON, document.daemon, defaults=defaults),
-        "services": {name: written(SERVICE, spec, defaults=defaults) for name, spec in document.services.items()},
+        "services": {name: _in_order(options) for name, options in services.items()},
     }
+
+
+def _decided(spec: ServiceSpec, document: Document, options: dict[str, Any]) -> dict[str, Any]:
+    """Options whose default depends on others."""
+    decided: dict[str, Any] = {"restart": spec.policy, "cwd": options.get("cwd") or document.root.replace("$", "$$")}
+    if spec.time_to_start is not None:
+        decided["start_timeout"] = units.write_duration(spec.time_to_start)
+    if isinstance(stop := options.get("stop"), dict):
+        decided["stop"] = {**stop, "scope": spec.stop_scope}
+    return decided
+
+
+def _in_order(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in SERVICE.options if options.get(name) not in (None, [], {}, "")}
 
 
 def written(shape: Shape, value: Any, *, defaults: bool = True) -> Any:
@@ -65,4 +84,13 @@ def _struct(shape: Shape, value: Any, defaults: bool) -> dict[str, Any]:
         if current is None or (not defaults and current == option.default):
             continue
         shown[option.name] = written(option.shape, current, defaults=defaults)
+        if option.name in LEFT_ALONE - LITERAL:
+            shown[option.name] = _escaped(shown[option.name])
     return shown
+
+
+def _escaped(value: Any) -> Any:
+    """What is final in the document is read as having variables in a file."""
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    return [_escaped(each) for each in value] if isinstance(value, list) else value

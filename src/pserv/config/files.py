@@ -38,7 +38,7 @@ def load_files(paths: Several[str], mistakes: list[Mistake]) -> list[Loaded]:
             continue
         seen.add(real)
         try:
-            loaded.append(_load(path, real, mistakes))
+            loaded.append(_load(path, mistakes))
         except Unreadable as error:
             mistakes.append(error.mistake)
     return loaded
@@ -71,9 +71,14 @@ def _not_opened(path: str, error: OSError) -> Mistake:
     return Mistake(f"cannot read this file: {error.strerror}", hints.get(type(error), ""), path)
 
 
-def _load(path: str, real: str, mistakes: list[Mistake]) -> Loaded:
+def content(path: str) -> tuple[str, SourceFile]:
+    """The text of a regular file of UTF-8, and what identifies it. Raises Unreadable."""
     data, mtime_ns = _bytes(path)
-    text = _text(data, path)
+    return _text(data, path), SourceFile(os.path.realpath(path), mtime_ns, digest(data))
+
+
+def _load(path: str, mistakes: list[Mistake]) -> Loaded:
+    text, source = content(path)
     root: Node | None
     # Each reader is imported when a file needs it: a start pays for one of them.
     if path.endswith(".toml"):
@@ -86,7 +91,7 @@ def _load(path: str, real: str, mistakes: list[Mistake]) -> Loaded:
         root = read_yaml(text, path, mistakes)
     if root is None:
         raise Unreadable(Mistake("the file is empty", f"declare a service: {EXAMPLE}", path))
-    return Loaded(path, root, SourceFile(real, mtime_ns, digest(data)))
+    return Loaded(path, root, source)
 
 
 def _bytes(path: str) -> tuple[bytes, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from pserv.config.nodes import Node
+from pserv.config.nodes import Node, Unfilled
 from pserv.model.mistakes import Mistake
 
 LIMIT: Final = 100
@@ -44,7 +44,8 @@ class Findings:
 
     def add(self, path: Path, message: str, hint: str, node: Node) -> None:
         """A mistake of the option at `path`; raises TooMany when it is the last one to be kept."""
-        self.take([node.mistake(f"{show_path(path)}: {message}" if path else message, hint)])
+        if not isinstance(node, Unfilled):
+            self.take([node.mistake(f"{show_path(path)}: {message}" if path else message, hint)])
 
     def take(self, mistakes: Iterable[Mistake]) -> None:
         for mistake in mistakes:

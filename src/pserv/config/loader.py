@@ -15,11 +15,13 @@ import msgspec
 import pserv
 from pserv.config import places
 from pserv.config.check import Check
-from pserv.config.files import Loaded, load_files
+from pserv.config.files import load_files
+from pserv.config.filling import fill
 from pserv.config.findings import Findings, TooMany
 from pserv.config.fragments import Configuration
+from pserv.config.variables import Variables
 from pserv.model.mistakes import InvalidConfig, Mistake
-from pserv.model.spec import Document, ServiceSpec
+from pserv.model.spec import Document, ServiceSpec, SourceFile
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -51,13 +53,12 @@ def load(
     With `skip_invalid` a service with mistakes is left out, with a note, and so is what depends on it. Mistakes
     that are no single service's are never left out: a wrong `defaults.user` would run everything as root.
     """
-    del environ  # nothing is interpolated
     findings = Findings()
     configuration = Configuration(findings)
     absolute = [os.path.normpath(os.path.join(cwd, path)) for path in paths]
-    files: list[Loaded] = []
+    sources: tuple[SourceFile, ...] = ()
     try:
-        files = _read(absolute, findings, configuration)
+        sources = _read(absolute, environ, findings, configuration)
         root = places.root_folder(absolute[0])
         Check(findings, configuration.services, root, uid).run()
     except TooMany:
@@ -69,21 +70,30 @@ def load(
     return Document(
         name=configuration.name or places.identity(absolute[0]),
         root=root,
-        files=tuple(file.source for file in files),
+        files=sources,
         daemon=configuration.daemon,
         services=services,
         notes=(*_emptiness(services), *skipped.values(), *_of_services(findings.notes, skipped)),
     )
 
 
-def _read(paths: Sequence[str], findings: Findings, configuration: Configuration) -> list[Loaded]:
+def _read(
+    paths: Sequence[str], environ: Mapping[str, str], findings: Findings, configuration: Configuration
+) -> tuple[SourceFile, ...]:
+    """What was read, the `.env` of the first file last."""
     mistakes: list[Mistake] = []
     files = load_files(paths, mistakes)
+    variables = Variables(environ, _folder(paths[0]), mistakes)
     findings.take(mistakes)
     for file in files:
+        fill(file.root, variables, findings)
         configuration.add(file)
     configuration.build()
-    return files
+    return (*(file.source for file in files), *((variables.source,) if variables.source else ()))
+
+
+def _folder(path: str) -> str:
+    return path if os.path.isdir(path) else os.path.dirname(path)
 
 
 def _rejected(findings: Findings, configuration: Configuration) -> InvalidConfig:

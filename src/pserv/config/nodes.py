@@ -52,6 +52,28 @@ class Scalar(Node):
         return not self.quoted and self.text in NULLS
 
 
+class Filled(Scalar):
+    """A text that variables were filled into; `origin`: where they came from, `secret`: it must not be shown."""
+
+    __slots__ = ("origin", "secret")
+
+    def __init__(self, text: str, written: Scalar, origin: str, *, secret: bool) -> None:
+        super().__init__(text, written.quoted or text in NULLS, written.file, written.line, written.column)
+        self.origin = origin
+        self.secret = secret
+
+    def mistake(self, message: str, hint: str = "") -> Mistake:
+        if self.secret and self.text:
+            message, hint = (told.replace(self.text, "***") for told in (message, hint))
+        return super().mistake(f"{message} ({self.origin})", hint)
+
+
+class Unfilled(Scalar):
+    """A text whose variables cannot be filled in. That was told; whatever else would be said of it is not."""
+
+    __slots__ = ()
+
+
 class Collection(Node):
     """A list or a mapping; `size` and `depth` count what is in it, aliases expanded."""
 

@@ -213,11 +213,28 @@ Values have the type of their option, whatever YAML thinks of them: `VERSION: 1.
 `restart: no` is a word. Where a change of an option acts at once on a running service it is marked *live*; any other
 change restarts that service at the next reload.
 
+## Variables
+
+`$VAR` and `${VAR}` are replaced when the file is read, from the environment of `pserv up`, `daemon`, `check` or
+`config` (at a reload that of the daemon), then from the `.env` beside the file. The forms are those of compose, and may
+be nested:
+
+| form | means |
+|---|---|
+| `${VAR}`, `$VAR` | the value; a mistake when VAR is not set |
+| `${VAR:-default}`, `${VAR-default}` | the default when VAR is not set (with `:` also when it is empty) |
+| `${VAR:?why}`, `${VAR?why}` | the value; else a mistake that says why |
+| `${VAR:+other}`, `${VAR+other}` | `other` when VAR is set (with `:` and not empty), else nothing |
+| `$$` | a `$` |
+
+`.env` holds lines `NAME=value`, with quotes, comments and `export` as in compose; within single quotes a `$` is a `$`.
+A change of it counts as a change of the file. The text of `shell` is left alone (sh finds the service's own variables),
+and so is the `pattern` of a log probe. Keys are not replaced.
+
 `${pserv.instance}` (from 1), `${pserv.index}` (from 0), `${pserv.port}`, `${pserv.name}` (`web:2`) and
-`${pserv.service}` (`web`) are replaced in programs, arguments, variables, paths and probes, for each instance.
-`$${pserv.port}` is left as it is, and so is the text of `shell`, which finds PSERV_SERVICE, PSERV_INSTANCE,
-PSERV_INDEX and PORT among its variables, as every process of a service does. `pserv scale web=4` holds until a reload
-changes `instances`.
+`${pserv.service}` (`web`) are replaced in programs, arguments, variables, paths and probes, for each instance; a shell
+finds PSERV_SERVICE, PSERV_INSTANCE, PSERV_INDEX and PORT among its variables, as every process of a service does.
+`pserv scale web=4` holds until a reload changes `instances`.
 """
 
 

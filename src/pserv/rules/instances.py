@@ -148,8 +148,8 @@ def asked_for(value: Any) -> set[str]:
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """The text with `${pserv.…}` replaced; `$$`, every other `${…}` and what is unknown stay as they are."""
-    if _OPENED not in text:
+    """The text with `${pserv.…}` replaced and each `$$` a `$`; every other `$` and what is unknown stay as they are."""
+    if "$" not in text:
         return text
     parts = []
     at = 0
@@ -161,8 +161,8 @@ def filled(text: str, values: Mapping[str, str]) -> str:
             parts.append(values[fact])
             at = end + 1
         else:
+            parts.append("$")
             at = dollar + (2 if text.startswith("$$", dollar) else 1)
-            parts.append(text[dollar:at])
     made = "".join([*parts, text[at:]])
     return text if made == text else made
 
