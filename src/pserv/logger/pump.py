@@ -68,6 +68,8 @@ class Pump:
             self.journal.record(stream.id, end, stream.printed)
         stream.printed += taken
         self.held = taken
+        if target.hints is not None:
+            target.hints.note(end, stream.run)
         self._empty(target)
         self.journal.record(stream.id, stream.start, stream.printed)
         return taken

@@ -31,11 +31,12 @@ class Stream:
 
     __slots__ = (
         *("drained", "end", "fd", "id", "large", "last", "misses", "much"),
-        *("over", "printed", "settings", "start", "state", "target"),
+        *("over", "printed", "run", "settings", "start", "state", "target"),
     )
 
     def __init__(self, number: int, fd: int, target: Target, settings: Settings = PLAIN) -> None:
         self.id = number
+        self.run = 0
         self.fd = fd
         self.target = target
         self.settings = settings

@@ -8,6 +8,7 @@ import os
 import stat
 from typing import Final
 
+from pserv.logger.index import Hints
 from pserv.logger.settings import PLAIN
 
 FILE: Final = "file"
@@ -50,6 +51,7 @@ class Target:
         "checked",
         "delay",
         "fd",
+        "hints",
         "kind",
         "mode",
         "path",
@@ -72,6 +74,8 @@ class Target:
         self.used = False
         """Whether it was ever open."""
         self.streams: list[int] = []
+        self.hints: Hints | None = None
+        """Of a regular file; kept while it is open again and again."""
         self.carry = b""
         """Bytes that a FLOW target without splice has not taken yet."""
         self.trouble = ""
@@ -96,6 +100,9 @@ class Target:
         except TargetError:
             os.close(fd)
             raise
+        if stat.S_ISREG(status.st_mode):
+            self.hints = self.hints or Hints(self.path)
+            self.hints.forget()
         self.fd = fd
         self.checked = now
         self.stale = False

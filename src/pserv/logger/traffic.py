@@ -56,7 +56,7 @@ class Traffic:
             self._owner = self._new(number, -1, self._target(path, None))
             self.attempt(self._owner.target)
 
-    def add(self, number: int, fd: int, path: str, mode: int | None, settings: Settings) -> None:
+    def add(self, number: int, fd: int, path: str, mode: int | None, settings: Settings, run: int = 0) -> None:
         """Serve a stream from now on; takes the descriptor."""
         if self.watch.kept not in (None, number):
             os.close(fd)  # sent before the keeper knew: another worker has it
@@ -65,6 +65,7 @@ class Traffic:
         if self._owner is not None and self._owner.id == number:
             self._owner = stream
         self.streams[number] = self._by_fd[fd] = stream
+        stream.run = run
         stream.settings = stream.target.settings = settings
         self._join(stream, stream.target)
 

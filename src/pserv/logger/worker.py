@@ -120,7 +120,8 @@ class Worker:
         if op == "stream" and len(fds) == 1:
             os.set_blocking(fds[0], False)
             path, mode = _place(message["target"])
-            self._traffic.add(message["id"], fds[0], path, mode, settings(message["target"].get("log")))
+            log = settings(message["target"].get("log"))
+            self._traffic.add(message["id"], fds[0], path, mode, log, message["run"])
             return
         for fd in fds:
             os.close(fd)
