@@ -37,11 +37,11 @@ def test_a_run_begins_with_a_record_and_a_mebibyte_brings_another(tmp_path: Path
 def test_the_number_is_the_one_after_the_highest(tmp_path: Path) -> None:
     log = tmp_path / "web.log"
     for name in (
-        "web.log.00000016.a-b",
-        "web.log.00000017.a-b.gz",
+        f"web.log.00000016.{SPAN}",
+        f"web.log.00000017.{SPAN}.gz",
         "web.log.1",
         "web.log.99999999",
-        "other.log.00000099.a",
+        f"other.log.00000099.{SPAN}",
     ):
         (tmp_path / name).touch()
     Hints(str(log)).note(0, 1)
