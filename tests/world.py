@@ -25,12 +25,14 @@ class PretendClock:
 
     def __init__(self) -> None:
         self.time = 1000.0
+        self.offset = 1_700_000_000.0
+        """The wall clock is ahead of the monotonic one by this; assign to it, and the clock is set."""
 
     def now(self) -> float:
         return self.time
 
     def wall(self) -> float:
-        return 1_700_000_000.0 + self.time
+        return self.offset + self.time
 
     def chance(self) -> float:
         return 0.5

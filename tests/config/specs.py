@@ -23,6 +23,8 @@ _SIMPLE: dict[str, st.SearchStrategy[Any]] = {
     "output": st.one_of(st.sampled_from(["log", "inherit", "null"]), PATHS),
     "bool": st.booleans(),
     "duration": st.one_of(st.integers(0, 10**6).map(float), st.floats(0, 10**6)),
+    "schedule": st.sampled_from(["*/5 * * * *", "@daily", "@every 90s"]),
+    "timezone": st.sampled_from(["Europe/Berlin", "UTC"]),
     "size": st.integers(0, 2**62),
     "signal": st.sampled_from([1, 2, 3, 9, 10, 15]),
     "octal": st.integers(0, 0o7777),

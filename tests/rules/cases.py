@@ -64,6 +64,7 @@ from .lives import (
 )
 from .ready_cases import lives_on
 from .run_cases import ends, exits, spawns
+from .scheduled_cases import SCHEDULED
 
 
 def crowded(life: Life) -> Life:
@@ -298,4 +299,5 @@ CASES = (
     *ends(),
     *lives_on(),
     *hook_cases(),
+    *SCHEDULED,
 )

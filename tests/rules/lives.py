@@ -19,7 +19,7 @@ from pserv.model.hooks import Hook, Hooks
 from pserv.model.probe import Health, Ready, Tcp
 from pserv.model.spec import ServiceSpec, StopStep
 from pserv.model.spec import Stop as StopSpec
-from pserv.model.states import Ended, Goal, HookRun, Life, Phase, Result
+from pserv.model.states import Due, Ended, Goal, HookRun, Life, Phase, Result
 from pserv.rules import machine
 
 NOW = 100.0
@@ -61,10 +61,12 @@ class Case:
         hopeless: str = "",
         until: float | None = None,
         late: bool = False,
+        wall: float = 0.0,
+        due: Due | None = None,
     ) -> None:
         self.before, self.event, self.after, self.effects = before, event, after, effects
         self.spec, self.late = spec, late
-        self.situation = Situation(NOW, 0.5, NEXT, blocked, hopeless, until)
+        self.situation = Situation(NOW, 0.5, NEXT, blocked, hopeless, until, wall, due)
 
     @property
     def cell(self) -> tuple[Phase, type[Event]]:

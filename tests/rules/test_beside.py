@@ -8,10 +8,10 @@ from pserv.model.events import Exited, Healthy, Situation, Spawned, Unhealthy
 from pserv.model.hooks import Hook, Hooks
 from pserv.model.probe import Health, Tcp
 from pserv.model.spec import ServiceSpec
-from pserv.model.states import Life, Phase
+from pserv.model.states import Due, Life, Phase
 from pserv.rules import beside, machine
 
-from .lives import SPEC, backoff, failed, running, starting, stopping
+from .lives import OK, RUN, SPEC, backoff, ending, failed, running, starting, stopping
 
 TELLS = Hooks(on_unhealthy=(Hook(command=("page",)),))
 
@@ -25,6 +25,23 @@ def test_what_calls_for_which() -> None:
     assert beside.due(failed(), replace(failed(), reason="needs db")) == ()
     assert beside.due(up, replace(backoff(), alarm=True)) == ("on_unhealthy",)
     assert beside.due(replace(up, alarm=True), up) == ("on_healthy",)
+
+
+def test_a_scheduled_run_that_failed_for_good_calls_once_though_its_service_goes_on() -> None:
+    due = Due(1.0, 1.0, "D", "@daily")
+    over = ending(due=due, attempt=2)
+    waits = replace(backoff(), ended=over.ended, due=due, attempt=0, phase=Phase.WAITING, resting=True, run=RUN)
+    assert beside.due(over, waits) == ("on_failed",)
+    assert beside.due(waits, replace(waits, reason="the clock was changed")) == ()
+    assert beside.due(over, replace(waits, ended=OK)) == ()
+    assert beside.due(waits, starting(run=8, ended=over.ended, attempt=0)) == ()
+    tries = starting(run=8, ended=over.ended, due=due)
+    assert beside.due(over, tries) == ()
+    assert beside.due(over, replace(tries, attempt=0)) == ("on_failed",)
+    assert beside.due(replace(over, due=None), replace(tries, attempt=0)) == ()
+    by_hand = replace(over, due=None, once=True)
+    assert beside.due(by_hand, replace(waits, phase=Phase.STOPPED, resting=False)) == ("on_failed",)
+    assert beside.due(over, replace(over, reason="waits for what it left behind")) == ()
 
 
 def test_what_ends_which() -> None:

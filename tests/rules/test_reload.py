@@ -16,6 +16,10 @@ from pserv.rules import reload
 
 CHANGED: dict[str, Any] = {
     "exec": "other",
+    "schedule": "@daily",
+    "timezone": "Europe/Berlin",
+    "overlap": "kill",
+    "missed": "run",
     "args": ("--new",),
     "command": ("other", "x"),
     "shell": "echo hi",

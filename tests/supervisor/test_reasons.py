@@ -301,3 +301,26 @@ def test_every_phase_has_a_next() -> None:
     life = replace(world.life("web"), deadline=world.clock.now() + 5.0)
     for phase in Phase:
         assert reasons.upcoming("web", service(), replace(life, phase=phase), world.clock.now())
+
+
+def test_scheduled() -> None:
+    job = service(type="oneshot", schedule="@every 30s", depends_on={"db": {}})
+    world = World({"db": service(autostart=False), "job": job, "after": service(depends_on={"job": {}})})
+    world.clock.offset = 1_699_999_000.0
+    world.boot()
+    world.wait(10.0)
+    assert why(world, "job") == [
+        f"waiting for 10 s: {world.life('job').reason}",
+        "next: it runs in 20 s",
+    ]
+    assert why(world, "after")[-2:] == [
+        "job next: it runs in 20 s",
+        "next: it starts as soon as it need not wait any more",
+    ]
+    world.spawned("db")
+    world.wait(20.0)
+    world.spawned("job")
+    due = world.life("job").due
+    assert due is not None
+    left_out = f"the next run is due at {due.text}, should this one still be under way it is left out"
+    assert why(world, "job")[-1] == f"next: it runs to its end; {left_out}"

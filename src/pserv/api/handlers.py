@@ -10,7 +10,7 @@ import msgspec
 
 from pserv import __version__
 from pserv.api import operations as op
-from pserv.api import reading
+from pserv.api import reading, running
 from pserv.api.command import Command
 from pserv.api.peer import Peer
 from pserv.api.routing import Handler
@@ -146,6 +146,11 @@ class Handlers:
             async for item in changes:
                 yield item
 
+    async def do_run(self, request: op.RunNow, peer: Peer) -> AsyncIterator[op.Progress | op.Ended]:
+        async with aclosing(running.run(self._session, self._only(request.name), request)) as items:
+            async for item in items:
+                yield item
+
     def do_wait(self, request: op.Wait, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         names = self._select(request.names)
         if request.until == "rolled":
@@ -263,6 +268,15 @@ class Handlers:
 
     def _select(self, names: Iterable[str]) -> list[str]:
         return select(names, self._supervisor.specs, self._supervisor.document.services)
+
+    def _only(self, pattern: str) -> str:
+        """The one service that is meant. Raises Refused where that are several, or none."""
+        names = self._select((pattern,))
+        if len(names) != 1:
+            meant = f"it means {', '.join(names[:5])}" if names else "it has no instance"
+            hint = f"pserv run {names[0]}" if names else f"pserv scale {pattern}=1"
+            raise Refused(f"cannot run {pattern}: {meant}", hint)
+        return names[0]
 
     def _is_up(self, name: str) -> bool:
         return name in self._supervisor.lives and self._supervisor.lives[name].phase is not Phase.STOPPED

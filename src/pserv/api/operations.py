@@ -45,6 +45,14 @@ class ScaleTo(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout: float | None = None
 
 
+class RunNow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One run now of a oneshot or of what has a schedule. `join`: begin none, wait for the one that was begun."""
+
+    name: str
+    wait: bool = True
+    join: bool = False
+
+
 class Wait(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"until": "for"}):
     """Wait until all that are named are so."""
 
@@ -222,6 +230,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("stop", "POST", "/v1/stop", "operate", Act, ActStream, True, "Stop and wait until gone."),
     Operation("restart", "POST", "/v1/restart", "operate", Act, ActStream, True, "Restart and wait."),
     Operation("scale", "POST", "/v1/scale", "operate", ScaleTo, ActStream, True, "Have so many instances."),
+    Operation("run", "POST", "/v1/run", "operate", RunNow, Progress | Ended | Error, True, "Run now, to its end."),
     Operation("wait", "POST", "/v1/wait", "read", Wait, ActStream, True, "Wait for a condition."),
     Operation(
         "reload",

@@ -9,6 +9,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "stop": ("POST", "/v1/stop"),
     "restart": ("POST", "/v1/restart"),
     "scale": ("POST", "/v1/scale"),
+    "run": ("POST", "/v1/run"),
     "wait": ("POST", "/v1/wait"),
     "reload": ("POST", "/v1/reload"),
     "reload_service": ("POST", "/v1/reload-service"),

@@ -53,6 +53,25 @@ def scale(arguments: Arguments) -> int:
     return stream.finish(told, arguments.flag("json"), waited=wait)
 
 
+def run(arguments: Arguments) -> int:
+    """One run now: tells how it ended; its exit code."""
+    (name,) = arguments.words
+    client = connect(arguments)
+    request = {"name": name, "wait": not arguments.flag("no-wait")}
+    told = stream.act(
+        lambda: client.stream_raw("run", request), "run", lambda: client.stream_raw("run", {**request, "join": True})
+    )
+    if told.ended is None:
+        stream.vanished()
+    if arguments.flag("json"):
+        from pserv.cli import json_output
+
+        json_output.show({"service": name, "code": told.ended["code"], "message": told.ended["message"]})
+    else:
+        terminal.out().line(f"{name}: {terminal.printable(told.ended['message'])}")
+    return int(told.ended["code"])
+
+
 def wait(arguments: Arguments) -> int:
     """Waits until all that are named are so."""
     request = {

@@ -48,6 +48,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("pserv restart web", ""),
         ("pserv restart 'web*' --no-wait", "do not wait"),
     ),
+    "run": (
+        ("pserv run backup", "now, to its end; with its exit code"),
+        ("pserv run backup --no-wait", "begin it only"),
+    ),
     "reload": (
         ("pserv reload --dry-run", "what would be restarted, and why"),
         ("pserv reload", "apply pserv.yaml as it is now"),

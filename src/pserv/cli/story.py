@@ -74,6 +74,12 @@ def change(screen: Screen, told: dict[str, Any], now: float, names: bool = False
     return " ".join(parts)
 
 
+def clock(at: float, now: float) -> str:
+    """A time on the wall here; with its day where that was not the last half."""
+    told = time.strftime("%H:%M:%S", time.localtime(at))
+    return time.strftime("%Y-%m-%d ", time.localtime(at)) + told if now - at > 43_200 else told
+
+
 def launch(screen: Screen, name: str, told: dict[str, Any]) -> list[str]:
     """The exact exec of a service."""
     import shlex
@@ -132,6 +138,11 @@ def _facts(story: dict[str, Any], now: float) -> list[tuple[str, str]]:
         told.append(("pid", str(service["pid"]) + (f" and {several - 1} more" if several > 1 else "")))
         used = [render.share(service.get("cpu")) + " CPU", render.size(service.get("memory")) + " memory"]
         told.append(("uses", ", ".join(each for each in used if not each.startswith("- "))))
+    if story.get("schedule"):
+        told.append(("schedule", story["schedule"]))
+        told.append(("next runs", ", ".join(each["text"] for each in story["next_runs"])))
+        ends = [f"{clock(each['at'], now)} {each['text']}" for each in story["last_runs"]]
+        told.append(("last runs", "; ".join(ends)))
     last = service.get("last_exit")
     if last:
         ago = render.duration(max(now - last["at"], 0.0))

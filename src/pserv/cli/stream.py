@@ -8,7 +8,7 @@ from pserv.cli.terminal import Progress, Screen, err, out, printable, tell
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any
+    from typing import Any, NoReturn
 
     Items = Callable[[], Iterable[dict[str, Any]]]
 
@@ -28,13 +28,17 @@ UNDER_WAY = {
 
 
 class Followed:
-    """What a stream told: the plan of a reload, the end. `done` is None when the daemon went away before it."""
+    """What a stream told: the plan of a reload, the end. `done` is None when the daemon went away before it.
 
-    __slots__ = ("done", "plan")
+    `ended` is the end of a `run`.
+    """
+
+    __slots__ = ("done", "ended", "plan")
 
     def __init__(self) -> None:
         self.done: dict[str, Any] | None = None
         self.plan: dict[str, Any] | None = None
+        self.ended: dict[str, Any] | None = None
 
 
 def follow(items: Iterable[dict[str, Any]], told: Followed, progress: Progress | None) -> None:
@@ -48,6 +52,8 @@ def follow(items: Iterable[dict[str, Any]], told: Followed, progress: Progress |
                 progress.show(", ".join(f"{name} {word}" for name, word in busy.items()))
             elif kind == "plan":
                 told.plan = item
+            elif kind == "ended":
+                told.ended = item
             elif kind == "done":
                 told.done = item
     finally:
@@ -88,9 +94,7 @@ def finish(told: Followed, as_json: bool, *, waited: bool = True) -> int:
     """Prints outcomes, or without waiting only where things are; the exit code."""
     done = told.done
     if done is None:
-        from pserv.model.errors import PservError
-
-        raise PservError("cannot tell how it ended: the daemon closed the connection", "pserv status")
+        vanished()
     if as_json:
         from pserv.cli import json_output
 
@@ -105,6 +109,13 @@ def finish(told: Followed, as_json: bool, *, waited: bool = True) -> int:
         if done["message"]:
             tell(done["message"])
     return 0 if done["ok"] else 1
+
+
+def vanished() -> NoReturn:
+    """The stream ended before it told the end."""
+    from pserv.model.errors import PservError
+
+    raise PservError("cannot tell how it ended: the daemon closed the connection", "pserv status")
 
 
 def outcomes(screen: Screen, done: Iterable[dict[str, Any]]) -> None:

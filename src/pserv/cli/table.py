@@ -143,6 +143,17 @@ COMMANDS = (
         completes="service",
     ),
     Command(
+        "run",
+        "Act",
+        "run a oneshot or scheduled service now; its exit code",
+        "act:run",
+        (NO_WAIT,),
+        words="NAME",
+        least=1,
+        most=1,
+        completes="service",
+    ),
+    Command(
         "scale",
         "Act",
         "have so many instances of a service",

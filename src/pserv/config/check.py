@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from pserv.config import check_instances, check_probes, commandline
+from pserv.config import check_instances, check_probes, check_schedule, commandline
 from pserv.config.findings import Findings, short, shown
 from pserv.config.fragments import ONE_OF, Declared
 from pserv.config.nodes import Scalar
@@ -154,6 +154,7 @@ class Check:
                 self._wrong(declared, "stop", f"{units.show_signal(number)} does not end a process", hint)
         if spec.type == "oneshot" and spec.restart in ("always", "on-success"):
             self._note(declared, "restart", f"{spec.restart} runs this oneshot again each time it is done")
+        self._schedule(declared)
         if spec.backoff.initial > spec.backoff.maximum:
             message = (
                 f"{units.write_duration(spec.backoff.initial)} is longer than "
@@ -174,6 +175,12 @@ class Check:
         health = declared.spec.health
         if health is not None and health.on_failure == "restart" and declared.spec.policy in ("never", "on-success"):
             self._note(declared, "health", f"marks it unhealthy and does not end it: restart is {declared.spec.policy}")
+
+    def _schedule(self, declared: Declared) -> None:
+        for option, message, hint in check_schedule.mistakes(declared.spec, declared.written):
+            self._wrong(declared, option, message, hint)
+        for option, message in check_schedule.notes(declared.spec, declared.written.get("autostart")):
+            self._note(declared, option, message)
 
     def _places(self, declared: Declared) -> None:
         spec = check_instances.first(declared.name, declared.spec)

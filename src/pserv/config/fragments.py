@@ -214,7 +214,9 @@ _LISTED: Final = "write - {name: web, command: …}"
 
 
 def _derived(written: Written) -> Written:
-    """`backoff: 1m` means a maximum of a minute at least: nobody should have to write both."""
+    """`backoff: 1m` means a maximum of a minute at least, a schedule a oneshot: nobody should have to write both."""
+    if written.get("schedule"):
+        written = {"type": "oneshot", **written, "autostart": True}
     backoff = written.get("backoff")
     if isinstance(backoff, dict) and "maximum" not in backoff and backoff.get("initial", 0) > 30:
         return {**written, "backoff": {**backoff, "maximum": backoff["initial"]}}

@@ -23,6 +23,8 @@ _KINDS: Final[dict[str, Json]] = {
     "path": {"type": "string", "minLength": 1},
     "bool": {"anyOf": [{"type": "boolean"}, {"enum": [*sorted(TRUE), *sorted(FALSE)]}]},
     "duration": {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": _DURATION}]},
+    "schedule": {"type": "string", "pattern": r"^ *(@[A-Za-z]+|@every +[^ ].*|[^ @]+( +[^ ]+){4,5}) *$"},
+    "timezone": {"type": "string", "minLength": 1},
     "size": {
         "anyOf": [
             {"type": "integer", "minimum": 0},

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from pserv.model.states import Goal, Phase
+from pserv.model.states import Due, Goal, Phase
 
 Scope = Literal["main", "group", "rest", "all"]
 """Whom a signal reaches: the main process; its process group; all of the run but main; all of the run."""
@@ -32,6 +32,16 @@ class Restart(Event, frozen=True, tag=True):
     """Wanted up, by a new run, whatever the policy."""
 
     by: str = "operator"
+
+
+class Run(Event, frozen=True, tag=True):
+    """One run now of something that ends, whatever its schedule."""
+
+    by: str = "operator"
+
+
+class ClockChanged(Event, frozen=True, tag=True):
+    """The wall clock was set, or went on while the machine slept; what goes by it is computed anew."""
 
 
 class Hurry(Event, frozen=True, tag=True):
@@ -215,7 +225,7 @@ class Situation(msgspec.Struct, frozen=True):
 
     `now` is the monotonic clock in seconds; `chance` a random number in [0, 1) for jitter; `next_run` the id a
     spawn would get; `blocked` why it may not start yet, which is to be looked at again at `until`; `hopeless` why it
-    never will.
+    never will. Of a scheduled service `due` is the first time after now, and `wall` the time since the epoch.
     """
 
     now: float
@@ -224,6 +234,8 @@ class Situation(msgspec.Struct, frozen=True):
     blocked: str = ""
     hopeless: str = ""
     until: float | None = None
+    wall: float = 0.0
+    due: Due | None = None
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -140,6 +140,25 @@ class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     log: Annotated[Logging, live("How output is written to files.")] = Logging()
     essential: Annotated[bool, live("When it ends for good, the daemon ends with its exit code.")] = False
     tty: Annotated[bool, fixed("Runs on a pseudo-terminal.")] = False
+    schedule: Annotated[
+        str | None,
+        Meta(extra={"kind": "schedule"}),
+        live(
+            "When it runs, as a oneshot: a cron line of five fields, or of six with seconds, @hourly, @daily, @weekly, "
+            "@monthly, @yearly, or `@every 90s`."
+        ),
+    ] = None
+    timezone: Annotated[
+        str | None, Meta(extra={"kind": "timezone"}), live("Time zone of `schedule`; by default the machine's.")
+    ] = None
+    overlap: Annotated[
+        Literal["skip", "queue", "kill"],
+        live("When a run is due while one is under way: leave it out, run one after it, or end the one under way."),
+    ] = "skip"
+    missed: Annotated[
+        Literal["skip", "run"],
+        live("When runs were missed, as the machine slept or no daemon ran: none of them, or one."),
+    ] = "skip"
     ready: Annotated[Ready | None, live("When it is ready: a probe.")] = None
     health: Annotated[Health | None, live("Whether it is well while it runs: a probe.")] = None
     watchdog: Annotated[

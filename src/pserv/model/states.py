@@ -99,6 +99,18 @@ class Ended(msgspec.Struct, frozen=True, omit_defaults=True):
     killed: bool = False
 
 
+class Due(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A time at which a scheduled service runs: since the epoch, and when that is on the monotonic clock.
+
+    `text` is for people, in the schedule's zone; `of` is the schedule that it belongs to.
+    """
+
+    at: float
+    deadline: float
+    text: str
+    of: str
+
+
 class Crash(msgspec.Struct, frozen=True, omit_defaults=True):
     """The record that a failed run leaves: CPU in seconds, resident peak in bytes, the last lines it printed."""
 
@@ -187,6 +199,12 @@ class Life(msgspec.Struct, frozen=True, omit_defaults=True):
     """Hooks were called for because it is not well; kept beyond its run, until it is well again."""
     hurried: bool = False
     """This stop was told to hurry: no post_stop hooks are run after it."""
+    due: Due | None = None
+    """The next run of its schedule; while a run is under way the first that may overlap it."""
+    resting: bool = False
+    """It waits for nothing but its schedule."""
+    once: bool = False
+    """Run by hand while its schedule was stopped: stopped again after it."""
 
     @property
     def state(self) -> State:

@@ -31,6 +31,13 @@ class HookStatus(msgspec.Struct, frozen=True):
     since: float
 
 
+class NextRun(msgspec.Struct, frozen=True):
+    """A time of a schedule; `text` is the same in its time zone."""
+
+    at: float
+    text: str
+
+
 class CrashStatus(msgspec.Struct, frozen=True):
     """The record of the last failure."""
 
@@ -115,6 +122,11 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     crash: CrashStatus | None = None
     history: tuple[Change, ...] = ()
     lines: tuple[str, ...] = ()
+    schedule: str = ""
+    """The line and its time zone, where it runs by a schedule."""
+    next_runs: tuple[NextRun, ...] = ()
+    last_runs: tuple[LastExit, ...] = ()
+    """How the last runs of the schedule ended, the latest first."""
     stale: bool = False
     """The declaration changed since this run began, by a reload that could not touch it yet."""
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from pserv.model.events import Configured, Effect, Exited, Failed, Gone, Signal, Situation, SpawnFailed
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Ended, Goal, Life, Phase, Result, State
-from pserv.rules import hooking, restart
+from pserv.rules import due, hooking, restart, schedule
 from pserv.rules.decision import Decision, at_rest, soonest, told, why
 from pserv.rules.starting import begin, fresh
 
@@ -97,6 +97,8 @@ def reconsider(spec: ServiceSpec, life: Life, event: Configured, situation: Situ
     if life.ended is None or life.deadline is None:
         return Decision(life)
     verdict = restart.after(spec, life.ended, attempt=life.attempt - 1, hung=0, uptime=0.0, chance=situation.chance)
+    if not verdict.restart and spec.schedule is not None:
+        return Decision(schedule.rest(spec, life, situation, verdict.reason))
     if not verdict.restart:
         phase = Phase.FAILED if verdict.failed else Phase.EXITED
         return Decision(at_rest(life, phase, situation.now, verdict.reason))
@@ -117,6 +119,8 @@ def over(spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[Eff
 def follow(spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[Effect, ...]) -> Decision:
     """What comes when a run and its hooks are over: what an operator wants, else what the policy says."""
     now, ended, loudly = situation.now, life.ended, told(life)
+    if scheduled := due.instead(spec, life, situation, loudly):
+        return Decision(scheduled.life, effects + scheduled.effects)
     if life.goal is Goal.DOWN or (ended is None and not life.again):
         how = ""
         if ended is not None and ended.run == life.run and ended.result is not Result.SUCCESS and not life.killed:
@@ -129,13 +133,17 @@ def follow(spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[E
     well_for = ended.at - life.well_at if life.well_at is not None else 0.0
     verdict = restart.after(spec, ended, attempt=life.attempt, hung=life.hung, uptime=well_for, chance=situation.chance)
     reason = verdict.reason + loudly
+    if not verdict.restart and spec.schedule is not None:
+        begun = due.after_run(spec, life, situation, reason)
+        return Decision(begun.life, effects + begun.effects)
     if not verdict.restart:
         phase = Phase.FAILED if verdict.failed else Phase.EXITED
         return Decision(at_rest(life, phase, now, reason), effects)
-    due = replace(life, attempt=verdict.number, restarts=life.restarts + 1)
+    again = replace(life, attempt=verdict.number, restarts=life.restarts + 1)
     if verdict.delay:
-        return Decision(at_rest(due, Phase.BACKOFF, now, reason, now + verdict.delay), effects)
-    begun = begin(spec, due, situation, reason)
+        at = soonest(now + verdict.delay, schedule.replaced_at(spec, again))
+        return Decision(at_rest(again, Phase.BACKOFF, now, reason, at), effects)
+    begun = begin(spec, again, situation, reason)
     return Decision(begun.life, effects + begun.effects)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pserv.model.hooks import Kind
-from pserv.model.states import Life, Phase
+from pserv.model.states import AT_REST, Life, Phase, Result
+
+BEGUN = (Phase.WAITING, Phase.PREPARING, Phase.STARTING)
 
 
 def due(old: Life, new: Life) -> tuple[Kind, ...]:
@@ -11,11 +13,20 @@ def due(old: Life, new: Life) -> tuple[Kind, ...]:
     kinds: list[Kind] = []
     if new.phase is Phase.RUNNING and old.phase is not Phase.RUNNING:
         kinds.append("post_start")
-    if new.phase is Phase.FAILED and old.phase is not Phase.FAILED:
+    if (new.phase is Phase.FAILED and old.phase is not Phase.FAILED) or _run_failed(old, new):
         kinds.append("on_failed")
     if new.alarm != old.alarm:
         kinds.append("on_unhealthy" if new.alarm else "on_healthy")
     return tuple(kinds)
+
+
+def _run_failed(old: Life, new: Life) -> bool:
+    """Whether a run of a schedule has failed and is not tried again; another one may have begun in its place."""
+    ended, scheduled = new.ended, old.once or old.due is not None
+    if not scheduled or ended is None or ended.run != old.run or ended.result is Result.SUCCESS:
+        return False
+    over = new.resting or (new.phase is Phase.STOPPED and old.once) or (new.phase in BEGUN and not new.attempt)
+    return over and old.phase not in AT_REST and old.phase is not Phase.WAITING
 
 
 def ended_by(kind: str, new: Life) -> bool:

@@ -39,7 +39,7 @@ def outlook(name: str, specs: Specs, lives: Lives, now: float, restarting: Conta
     if not spec.depends_on:
         return MAY_START
     own = lives.get(name)
-    since = own.since if own is not None and own.phase is Phase.WAITING else now
+    since = own.since if own is not None and own.phase is Phase.WAITING and not own.resting else now
     waits: list[str] = []
     until: float | None = None
     for need, edge in spec.depends_on.items():
@@ -81,7 +81,7 @@ def word(need: Need, spec: ServiceSpec) -> Condition:
 
 def seen(life: Life) -> tuple[object, ...]:
     """All of a life that another service's start may depend on."""
-    return (life.phase, life.goal, bool(life.pid), life.ready_at is None, life.health, life.ended)
+    return (life.phase, life.goal, bool(life.pid), life.ready_at is None, life.health, life.ended, life.resting)
 
 
 def _in_vain(name: str, need: Need, spec: ServiceSpec | None, life: Life | None) -> str:
@@ -101,4 +101,4 @@ def _completed(spec: ServiceSpec, life: Life) -> bool:
     if life.ended is None or life.ended.result is not Result.SUCCESS:
         return False
     again = spec.policy in ("always", "on-success") and life.restarts > 0
-    return life.phase in (Phase.EXITED, Phase.BACKOFF) or (again and life.goal is Goal.UP)
+    return life.phase in (Phase.EXITED, Phase.BACKOFF) or life.resting or (again and life.goal is Goal.UP)

@@ -27,7 +27,7 @@ def span(spec: ServiceSpec, life: Life) -> Span | None:
     """The last start, if it came to its end."""
     ended = life.ended
     if spec.type == "oneshot":
-        if ended is None or life.phase not in (Phase.EXITED, Phase.BACKOFF):
+        if ended is None or (life.phase not in (Phase.EXITED, Phase.BACKOFF) and not life.resting):
             return None
         return Span(ended.at - ended.uptime, ended.at, life.waited)
     if life.phase is not Phase.RUNNING or life.ready_at is None:

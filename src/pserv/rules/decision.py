@@ -7,7 +7,7 @@ import msgspec
 from pserv.model import units
 from pserv.model.events import Effect, Event, Situation
 from pserv.model.spec import ServiceSpec
-from pserv.model.states import Goal, Life, Phase
+from pserv.model.states import AT_REST, Goal, Life, Phase
 from pserv.rules import restart
 
 
@@ -29,7 +29,7 @@ def at_rest(life: Life, phase: Phase, now: float, reason: str, deadline: float |
         phase=phase,
         goal=life.goal,
         reason=reason,
-        since=life.since if phase.state is life.state else now,
+        since=life.since if phase.state is life.state and not life.resting else now,
         run=life.run,
         attempt=life.attempt,
         restarts=life.restarts,
@@ -40,6 +40,8 @@ def at_rest(life: Life, phase: Phase, now: float, reason: str, deadline: float |
         survivors=life.survivors,
         order=life.order,
         alarm=life.alarm,
+        due=None if phase in AT_REST else life.due,
+        once=False if phase in AT_REST else life.once,
     )
 
 

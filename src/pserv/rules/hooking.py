@@ -6,8 +6,9 @@ from msgspec.structs import replace
 
 from pserv.model.events import EndHook, HookEnded, HookGone, KillHook, RunHook, Situation
 from pserv.model.spec import ServiceSpec
-from pserv.model.states import HookRun, Life
-from pserv.rules.decision import Decision
+from pserv.model.states import HookRun, Life, Phase
+from pserv.rules import schedule
+from pserv.rules.decision import Decision, soonest
 
 PATIENCE = 2.0
 """Seconds between TERM and SIGKILL for a hook."""
@@ -19,9 +20,17 @@ def begin(spec: ServiceSpec, life: Life, kind: str, index: int, situation: Situa
     title = hook.title(kind)
     now, run = situation.now, situation.next_run
     under_way = HookRun(kind, index, run, title, now, hook.timeout, hook.ignored(kind), cause)
-    return Decision(
-        replace(life, hook=under_way, deadline=now + hook.timeout, reason=f"{cause}: runs {title}"), (RunHook(run),)
-    )
+    begun = timed(spec, replace(life, hook=under_way, reason=f"{cause}: runs {title}"))
+    return Decision(begun, (RunHook(run),))
+
+
+def timed(spec: ServiceSpec, life: Life) -> Life:
+    """With the deadline of its hook; before a start that may be that of the next scheduled run, which replaces it."""
+    hook = of(life)
+    if hook.asked or hook.killed:
+        return life
+    replaced = schedule.replaced_at(spec, life) if life.phase is Phase.PREPARING else None
+    return replace(life, deadline=soonest(hook.since + hook.timeout, replaced))
 
 
 def of(life: Life) -> HookRun:

@@ -21,7 +21,7 @@ from pserv.model.events import (
 )
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Ended, Goal, Life, Phase, Result
-from pserv.rules import aftermath, hooking, starting, stopping
+from pserv.rules import aftermath, hooking, schedule, starting, stopping
 from pserv.rules.decision import Decision, why
 
 
@@ -127,9 +127,20 @@ def hurry_cleaning(spec: ServiceSpec, life: Life, event: Hurry, situation: Situa
 def overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situation: Situation) -> Decision:
     """TERM to all of the hook, which has failed; 2 s later SIGKILL"""
     hook = hooking.of(life)
+    at = schedule.replaced_at(spec, life) if life.phase is Phase.PREPARING and not hook.asked else None
+    if at is not None and situation.now >= at:
+        return _replaced(spec, life, situation)
     if hook.asked:
         return hooking.kill(replace(life, reason=f"{hook.cause}: {hook.title} is still running, sent SIGKILL"))
     failure = f"not done after {units.show_duration(hook.timeout)}"
     late = replace(hook, failure=failure)
     reason = f"{hook.cause}: {hook.title} {failure}, sent SIGTERM"
     return hooking.end(replace(life, hook=late, reason=reason), situation.now)
+
+
+def _replaced(spec: ServiceSpec, life: Life, situation: Situation) -> Decision:
+    """The next scheduled run takes the place of one that is still being prepared, unless the clock was set back."""
+    if life.due is None or not schedule.replaces(spec, life, situation):
+        return Decision(hooking.timed(spec, schedule.caught_up(spec, life, situation)))
+    reason = f"the next run is due at {life.due.text}: ends {hooking.of(life).title}"
+    return hooking.end(replace(life, phase=Phase.CLEANING, since=situation.now, reason=reason), situation.now)

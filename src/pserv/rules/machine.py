@@ -13,6 +13,7 @@ import msgspec
 
 from pserv.model.errors import Refused
 from pserv.model.events import (
+    ClockChanged,
     Configured,
     DeadlinePassed,
     DependenciesChanged,
@@ -27,6 +28,7 @@ from pserv.model.events import (
     MainChanged,
     Ready,
     Restart,
+    Run,
     Situation,
     Spawned,
     SpawnFailed,
@@ -39,7 +41,7 @@ from pserv.model.events import (
 )
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Goal, Life, Phase, Result
-from pserv.rules import aftermath, hooks, readiness, starting, stopping
+from pserv.rules import aftermath, due, hooks, readiness, starting, stopping
 from pserv.rules.decision import Decision, stay
 
 __all__ = ["TABLE", "Cell", "Decision", "Table", "decide", "settled", "succeeded"]
@@ -76,19 +78,22 @@ TABLE: Table = {
     (STOPPED, Start): Cell(starting.start, BEGUN),
     (STOPPED, Stop): Cell(stay, (STOPPED,)),
     (STOPPED, Restart): Cell(starting.start_over, BEGUN),
+    (STOPPED, Run): Cell(due.run, (*BEGUN, STOPPED)),
     (STOPPED, Hurry): Cell(stay, (STOPPED,)),
     (STOPPED, DependenciesChanged): Cell(stay, (STOPPED,)),
     (STOPPED, Configured): Cell(stay, (STOPPED,)),
     (STOPPED, Exited): Cell(aftermath.buried, (STOPPED,)),
     (STOPPED, Gone): Cell(aftermath.buried, (STOPPED,)),
-    # Wanted up, but something else must be ready first; the deadline is when that has taken too long.
+    # Wanted up, but something else must be ready first; the deadline is when that has taken too long, or its next run.
     (WAITING, Start): Cell(starting.start, BEGUN),
     (WAITING, Stop): Cell(stopping.cancel, (STOPPED,)),
     (WAITING, Restart): Cell(starting.start_over, BEGUN),
     (WAITING, Hurry): Cell(stay, (WAITING,)),
-    (WAITING, DependenciesChanged): Cell(starting.try_again, BEGUN),
-    (WAITING, Configured): Cell(starting.try_again, BEGUN),
-    (WAITING, DeadlinePassed): Cell(starting.try_again, BEGUN),
+    (WAITING, Run): Cell(due.run, (*BEGUN, STOPPED)),
+    (WAITING, DependenciesChanged): Cell(due.look, (*BEGUN, STOPPED)),
+    (WAITING, Configured): Cell(due.look, (*BEGUN, STOPPED)),
+    (WAITING, DeadlinePassed): Cell(due.look, (*BEGUN, STOPPED)),
+    (WAITING, ClockChanged): Cell(due.look, (PREPARING, STARTING, WAITING)),
     (WAITING, Gone): Cell(aftermath.buried, (WAITING,)),
     # A pre_start hook runs; the deadline is its.
     (PREPARING, Start): Cell(stay, (PREPARING,)),
@@ -97,9 +102,10 @@ TABLE: Table = {
     (PREPARING, Hurry): Cell(stay, (PREPARING,)),
     (PREPARING, DependenciesChanged): Cell(stay, (PREPARING,)),
     (PREPARING, Configured): Cell(stay, (PREPARING,)),
-    (PREPARING, DeadlinePassed): Cell(hooks.overdue, (PREPARING,)),
-    (PREPARING, HookEnded): Cell(hooks.prepared, (PREPARING, STARTING, CLEANING, BACKOFF, FAILED)),
-    (PREPARING, HookGone): Cell(hooks.prepared, (PREPARING, STARTING, CLEANING, BACKOFF, FAILED)),
+    (PREPARING, DeadlinePassed): Cell(hooks.overdue, (PREPARING, CLEANING)),
+    (PREPARING, ClockChanged): Cell(due.retime, (PREPARING,)),
+    (PREPARING, HookEnded): Cell(hooks.prepared, (STOPPED, CLEANING, *BEGUN, BACKOFF)),
+    (PREPARING, HookGone): Cell(hooks.prepared, (STOPPED, CLEANING, *BEGUN, BACKOFF)),
     # A spawn was ordered; the deadline is start_timeout (for a oneshot that runs, max_runtime too).
     (STARTING, Start): Cell(stay, (STARTING,)),
     (STARTING, Stop): Cell(stopping.stop, (STOPPING,)),
@@ -107,7 +113,7 @@ TABLE: Table = {
     (STARTING, Hurry): Cell(stay, (STARTING,)),
     (STARTING, DependenciesChanged): Cell(stay, (STARTING,)),
     (STARTING, Configured): Cell(readiness.configured, (STARTING, RUNNING)),
-    (STARTING, DeadlinePassed): Cell(stopping.start_overdue, (STOPPING,)),
+    (STARTING, DeadlinePassed): Cell(stopping.start_overdue, (STARTING, STOPPING)),
     (STARTING, Spawned): Cell(starting.spawned, (STARTING, RUNNING)),
     (STARTING, Ready): Cell(readiness.ready, (STARTING, RUNNING)),
     (STARTING, Unready): Cell(readiness.unready, (STARTING,)),
@@ -116,8 +122,9 @@ TABLE: Table = {
     (STARTING, WatchdogExpired): Cell(stopping.watchdog_expired, (STOPPING,)),
     (STARTING, Extended): Cell(readiness.extended, (STARTING,)),
     (STARTING, MainChanged): Cell(stopping.main_changed, (STARTING,)),
-    (STARTING, SpawnFailed): Cell(aftermath.spawn_failed, (CLEANING, BACKOFF, FAILED)),
-    (STARTING, Exited): Cell(aftermath.exited, (*OVER, ENDING)),
+    (STARTING, ClockChanged): Cell(due.retime, (STARTING,)),
+    (STARTING, SpawnFailed): Cell(aftermath.spawn_failed, (STOPPED, CLEANING, *BEGUN, BACKOFF)),
+    (STARTING, Exited): Cell(aftermath.exited, (STOPPED, *OVER, ENDING)),
     # Up and ready; the deadline is when a streak of restarts is over, or max_runtime.
     (RUNNING, Start): Cell(stay, (RUNNING,)),
     (RUNNING, Stop): Cell(stopping.stop, (CLOSING, STOPPING)),
@@ -185,26 +192,30 @@ TABLE: Table = {
     (BACKOFF, Start): Cell(starting.start, BEGUN),
     (BACKOFF, Stop): Cell(stopping.cancel, (STOPPED,)),
     (BACKOFF, Restart): Cell(starting.start_over, BEGUN),
+    (BACKOFF, Run): Cell(due.run, (*BEGUN, STOPPED)),
     (BACKOFF, Hurry): Cell(stay, (BACKOFF,)),
     (BACKOFF, DependenciesChanged): Cell(stay, (BACKOFF,)),
-    (BACKOFF, Configured): Cell(aftermath.reconsider, (BACKOFF, EXITED, FAILED)),
-    (BACKOFF, DeadlinePassed): Cell(starting.try_again, BEGUN),
+    (BACKOFF, Configured): Cell(aftermath.reconsider, (BACKOFF, WAITING, STOPPED, EXITED, FAILED)),
+    (BACKOFF, DeadlinePassed): Cell(due.look, (*BEGUN, STOPPED)),
+    (BACKOFF, ClockChanged): Cell(due.retime, (BACKOFF,)),
     (BACKOFF, Gone): Cell(aftermath.buried, (BACKOFF,)),
     # Ended, and that is well.
     (EXITED, Start): Cell(starting.start, BEGUN),
     (EXITED, Stop): Cell(stopping.cancel, (STOPPED,)),
     (EXITED, Restart): Cell(starting.start_over, BEGUN),
+    (EXITED, Run): Cell(due.run, (*BEGUN, STOPPED)),
     (EXITED, Hurry): Cell(stay, (EXITED,)),
     (EXITED, DependenciesChanged): Cell(stay, (EXITED,)),
-    (EXITED, Configured): Cell(stay, (EXITED,)),
+    (EXITED, Configured): Cell(due.adopt, (EXITED, WAITING)),
     (EXITED, Gone): Cell(aftermath.buried, (EXITED,)),
     # Given up.
     (FAILED, Start): Cell(starting.start, BEGUN),
     (FAILED, Stop): Cell(stopping.cancel, (STOPPED,)),
     (FAILED, Restart): Cell(starting.start_over, BEGUN),
+    (FAILED, Run): Cell(due.run, (*BEGUN, STOPPED)),
     (FAILED, Hurry): Cell(stay, (FAILED,)),
     (FAILED, DependenciesChanged): Cell(stay, (FAILED,)),
-    (FAILED, Configured): Cell(stay, (FAILED,)),
+    (FAILED, Configured): Cell(due.adopt, (FAILED, WAITING)),
     (FAILED, Exited): Cell(aftermath.buried, (FAILED,)),
     (FAILED, Gone): Cell(aftermath.buried, (FAILED,)),
 }
@@ -245,13 +256,20 @@ def _late(life: Life, event: Event, now: float) -> bool:
 
 
 def settled(life: Life) -> bool:
-    """Whether waiting commands have waited enough: up and ready, at rest, or in back-off the third time in a row."""
+    """Whether commands have waited enough: up and ready, at rest (or until a time), or in back-off the third time."""
     match life.phase:
         case Phase.RUNNING:
             return life.ready_at is not None
         case Phase.BACKOFF:
             return life.attempt >= 3
+        case Phase.WAITING:
+            return life.resting
     return life.phase in (STOPPED, EXITED, FAILED)
+
+
+def over(life: Life) -> bool:
+    """Whether neither a run nor a try of it is under way."""
+    return life.phase in (STOPPED, EXITED, FAILED) or life.resting
 
 
 def succeeded(life: Life) -> bool:
@@ -263,4 +281,6 @@ def succeeded(life: Life) -> bool:
             return life.ended is not None and life.ended.result is Result.SUCCESS
         case Phase.STOPPED:
             return life.goal is Goal.DOWN
+        case Phase.WAITING:
+            return life.resting
     return False

@@ -11,7 +11,7 @@ from pserv.model import units
 from pserv.model.events import Configured, Extended, Healthy, Ready, Situation, Unready
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Life, Phase
-from pserv.rules import restart
+from pserv.rules import restart, schedule
 from pserv.rules.decision import Decision, soonest
 
 
@@ -93,7 +93,7 @@ def _by_health(spec: ServiceSpec) -> bool:
 def start_deadline(spec: ServiceSpec, life: Life) -> float | None:
     """When a start is overdue: start_timeout, and for what has been spawned (a oneshot) max_runtime."""
     limit = time_to_start(spec, life)
-    return soonest(None if limit is None else life.since + limit, ends_at(spec, life))
+    return soonest(None if limit is None else life.since + limit, ends_at(spec, life), schedule.replaced_at(spec, life))
 
 
 def time_to_start(spec: ServiceSpec, life: Life) -> float | None:

@@ -43,7 +43,9 @@ def diff(old: Document, new: Document) -> tuple[ReloadStep, ...]:
                 steps.append(ReloadStep(name, "add"))
                 continue
             found = differences(old.services[name], new.services[name], old.root, new.root)
-            steps.append(ReloadStep(name, _action(found), tuple(each.text for each in found)))
+            scheduled = old.services[name].schedule is not None and new.services[name].schedule is not None
+            action = "live" if found and scheduled else _action(found)
+            steps.append(ReloadStep(name, action, tuple(each.text for each in found)))
     return tuple(steps)
 
 

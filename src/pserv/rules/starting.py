@@ -15,21 +15,27 @@ from pserv.model.events import (
     Start,
 )
 from pserv.model.spec import ServiceSpec
-from pserv.model.states import Goal, Life, Phase
-from pserv.rules import hooking, readiness, restart
+from pserv.model.states import AT_REST, Goal, Life, Phase
+from pserv.rules import hooking, readiness, restart, schedule
 from pserv.rules.decision import Decision, at_rest
 
 
 def start(spec: ServiceSpec, life: Life, event: Start, situation: Situation) -> Decision:
-    """pre_start hooks, then spawn, unless a dependency is to be waited for or will never come"""
-    order = f"started by {event.by}"
-    return begin(spec, fresh(life, order), situation, order)
+    """pre_start hooks, then spawn, unless something is to be waited for or will never come; at its time if scheduled"""
+    return _wanted(spec, life, situation, f"started by {event.by}")
 
 
 def start_over(spec: ServiceSpec, life: Life, event: Restart, situation: Situation) -> Decision:
-    """pre_start hooks, then spawn, unless a dependency is to be waited for or will never come"""
-    order = f"restarted by {event.by}"
-    return begin(spec, fresh(life, order), situation, order)
+    """pre_start hooks, then spawn, unless something is to be waited for or will never come; at its time if scheduled"""
+    return _wanted(spec, life, situation, f"restarted by {event.by}")
+
+
+def _wanted(spec: ServiceSpec, life: Life, situation: Situation, order: str) -> Decision:
+    """What is scheduled waits for its time; a run of it that waits for something else goes on with that."""
+    wanted = replace(fresh(life, order), once=False)
+    if spec.schedule is not None and (life.resting or life.phase in AT_REST):
+        return Decision(schedule.rest(spec, wanted, situation, order))
+    return begin(spec, wanted, situation, order)
 
 
 def try_again(
@@ -55,6 +61,8 @@ def spawned(spec: ServiceSpec, life: Life, event: Spawned, situation: Situation)
 
 def begin(spec: ServiceSpec, life: Life, situation: Situation, reason: str) -> Decision:
     """The one way to a new run: an order, a dependency that came up, the end of a back-off, a restart at once."""
+    if situation.hopeless and spec.schedule is not None:
+        return Decision(schedule.rest(spec, life, situation, situation.hopeless))
     if situation.hopeless:
         return Decision(at_rest(life, Phase.FAILED, situation.now, situation.hopeless))
     if situation.blocked:
@@ -82,10 +90,12 @@ def _begun(life: Life, phase: Phase, situation: Situation, reason: str) -> Life:
         run=situation.next_run,
         attempt=life.attempt,
         restarts=life.restarts,
-        waited=situation.now - life.since if life.phase is Phase.WAITING else waited,
+        waited=situation.now - life.since if life.phase is Phase.WAITING and not life.resting else waited,
         ended=life.ended,
         order=life.order,
         alarm=life.alarm,
+        due=life.due,
+        once=life.once,
     )
 
 

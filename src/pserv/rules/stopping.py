@@ -24,7 +24,7 @@ from pserv.model.events import (
 )
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Goal, Life, Phase, Result
-from pserv.rules import hooking, restart
+from pserv.rules import hooking, restart, schedule
 from pserv.rules.decision import Decision, at_rest, signal_name, soonest, why
 from pserv.rules.readiness import after_news, outlasted, run_deadline, stable_at, time_to_start
 
@@ -85,9 +85,13 @@ def shorten_stop(spec: ServiceSpec, life: Life, event: Configured, situation: Si
 
 
 def start_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situation: Situation) -> Decision:
-    """send the first stop signal; that is a failure"""
+    """send the first stop signal; that is a failure, unless the next scheduled run is to take its place"""
     if outlasted(spec, life, situation.now):
         return _overdue(spec, life, situation, spec.max_runtime, "still running after its max_runtime of ")
+    if (at := schedule.replaced_at(spec, life)) is not None and situation.now >= at and life.due is not None:
+        if schedule.replaces(spec, life, situation):
+            return _stopping(spec, life, situation, f"the next run is due at {life.due.text}")
+        return after_news(spec, schedule.caught_up(spec, life, situation), situation.now)
     return _overdue(spec, life, situation, time_to_start(spec, life), "not ready after ")
 
 

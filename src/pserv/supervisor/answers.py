@@ -9,13 +9,17 @@ import msgspec
 
 from pserv.model import units
 from pserv.model.names import number_of, service_of
-from pserv.model.states import Crash, Ended, Life, Phase
-from pserv.model.status import CrashStatus, HookStatus, LastExit, ProbeResult, ServiceStatus, Story
-from pserv.rules import restart
+from pserv.model.spec import ServiceSpec
+from pserv.model.states import Crash, Ended, Goal, Life, Phase
+from pserv.model.status import CrashStatus, HookStatus, LastExit, NextRun, ProbeResult, ServiceStatus, Story
+from pserv.rules import restart, schedule
 from pserv.supervisor import history, notices
 from pserv.supervisor.record import Record
 from pserv.supervisor.supervisor import Clock, Supervisor
 from pserv.system import launches, usage
+
+NEXT_RUNS = 3
+"""So many of the next runs of a schedule are told."""
 
 
 class Answers:
@@ -64,7 +68,7 @@ class Answers:
             processes=None if used is None else used.processes,
             reason=life.reason,
             since=self._wall(life.since),
-            next=None if life.deadline is None or life.phase is Phase.RUNNING else self._wall(life.deadline),
+            next=self._next_time(life),
             autostart=spec.autostart,
             hooks=tuple(HookStatus(title, self._wall(since)) for title, since in self._hooks(name, life)),
             says=own.said.status if lives and own.said.run == life.run else "",
@@ -88,6 +92,11 @@ class Answers:
             if life.pid and last.run == life.run and not last.ok:
                 ago = units.show_duration(max(0.0, self._clock.wall() - last.at))
                 yield f"its {which} probe failed {ago} ago: {last.detail}"
+
+    def _next_time(self, life: Life) -> float | None:
+        if life.resting and life.due is not None:
+            return life.due.at
+        return None if life.deadline is None or life.phase is Phase.RUNNING else self._wall(life.deadline)
 
     def _wall(self, at: float) -> float:
         return self._clock.wall() - (self._clock.now() - at)
@@ -147,5 +156,15 @@ class Answers:
             crash=None if own.crash is None else self._crash(own.crash),
             history=supervisor.history.last(history.PER_SERVICE, {name}),
             lines=own.printed,
+            schedule="" if spec.schedule is None else schedule.known_as(spec),
+            next_runs=self._next_runs(spec, life),
+            last_runs=tuple(self._last_exit(each) for each in reversed(own.ends)),
             stale=supervisor.stale(name),
         )
+
+    def _next_runs(self, spec: ServiceSpec, life: Life) -> tuple[NextRun, ...]:
+        if spec.schedule is None or life.goal is Goal.DOWN or life.once or life.phase is Phase.FAILED:
+            return ()
+        from pserv.supervisor import timetable
+
+        return tuple(NextRun(due.at, due.text) for due in timetable.following(spec, self._clock, NEXT_RUNS, life.due))

@@ -9,6 +9,7 @@ import socket
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -32,6 +33,10 @@ from pserv.system.futures import Future
 from pserv.system.processes import Descriptors, Keeper
 from pserv.system.tasks import Tasks
 from pserv.system.timers import Timer
+
+if TYPE_CHECKING:
+    from pserv.supervisor.missed import Missed
+    from pserv.supervisor.timetable import ClockWatch
 
 Serve = Callable[["Session", list[socket.socket]], Callable[[], Awaitable[None]]]
 """Begins to answer the API on listening sockets; what it returns ends that. Passed in, since the API stands above."""
@@ -74,6 +79,8 @@ class Session:
         self.clock = SystemClock()
         self.keeper = Keeper(channel, self.tasks, self._message, self._lost)
         self.ended: Future[int] = Future()
+        self._clock_watch: ClockWatch | None = None
+        self._missed: Missed | None = None
         self.deaths: list[Message] = []
         self.capabilities: Message = {}
         self.unowned: tuple[str, ...] = ()
@@ -136,6 +143,7 @@ class Session:
         self.prober.look()
         self.notices.resume()
         self._set_alarm()
+        self.watch_clock(resumed=resumed)
         self._begin(sockets)
 
     def _begin(self, sockets: list[socket.socket]) -> None:
@@ -279,6 +287,21 @@ class Session:
         self.log("the keeper died: ending all services")
         orphaned.end_all({life.pid for life in self.supervisor.lives.values() if life.pid}, self.boot.cookie)
         self._end(1)
+
+    def watch_clock(self, *, resumed: bool = True) -> None:
+        """The wall clock is looked at while something goes by it, and only then."""
+        scheduled = any(spec.schedule is not None for spec in self.supervisor.specs.values())
+        if scheduled and self._clock_watch is None:
+            from pserv.supervisor.timetable import ClockWatch
+
+            self._clock_watch = ClockWatch(self.tasks, self.clock, self.supervisor.clock_changed)
+        if self._clock_watch is not None:
+            self._clock_watch.keep(scheduled)
+        if scheduled and self._missed is None:
+            from pserv.supervisor import missed
+
+            if missed.wanted(self.supervisor.specs):
+                self._missed = missed.Missed(self, resumed=resumed)
 
     # -- time and the end ---------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from pserv.model.errors import Refused
-from pserv.model.events import Configured, DependenciesChanged, Hurry, Restart, Start, Stop
+from pserv.model.events import Configured, DependenciesChanged, Hurry, Restart, Run, Start, Stop
 from pserv.model.names import service_of
 from pserv.model.spec import Document, ServiceSpec
 from pserv.model.states import AT_REST, Goal, Life, Phase, State
@@ -86,7 +86,7 @@ class Orders:
         for name in supervisor.specs.keys() - set(self._fresh):
             supervisor.post(name, Configured())
         log_settings.tell(supervisor)
-        stale = [name for name, life in supervisor.lives.items() if life.goal is Goal.UP and supervisor.stale(name)]
+        stale = [name for name, life in supervisor.lives.items() if self._is_stale(name, life)]
         self.restart([name for name in stale if name not in self._leaving], by)
         self.stop(instances.falling(self._leaving), by)
 
@@ -115,6 +115,12 @@ class Orders:
             if life.phase is Phase.WAITING:
                 self._supervisor.post(name, DependenciesChanged())
         return fresh, surplus
+
+    def _is_stale(self, name: str, life: Life) -> bool:
+        """A scheduled run under way goes on as it is, as under cron(8); the next one is as declared."""
+        if self._supervisor.specs[name].schedule is not None and (life.due is not None or life.once):
+            return False
+        return life.goal is Goal.UP and self._supervisor.stale(name)
 
     def resume(self) -> None:
         """Go on with an order to end, or with stops in order, that an earlier supervisor had begun."""
@@ -162,6 +168,21 @@ class Orders:
             verb = "depends" if len(others) == 1 else "depend"
             told.append(f"{', '.join(others)} {verb} on {name}")
         return f"{'; '.join(told)}: left running" if told else ""
+
+    def run(self, name: str, by: str = "operator") -> None:
+        """One run now of a oneshot, whatever its schedule. Raises Refused while one is under way."""
+        self._may_run("run")
+        life = self._supervisor.lives[name]
+        if self._supervisor.specs[name].type != "oneshot":
+            raise Refused(f"cannot run {name}: it does not end by itself", f"pserv start {name}")
+        if life.state in (State.STARTING, State.RUNNING, State.STOPPING):
+            raise Refused(f"cannot run {name}: run {life.run} is under way", f"pserv logs -f {name}")
+        self._forget_stops([name])
+        specs, lives = self._supervisor.specs, self._supervisor.lives
+        for need in dependencies.to_start([name], specs, lives):
+            if need != name:
+                self._supervisor.post(need, Start(by))
+        self._supervisor.post(name, Run(by))
 
     def ordered(self, name: str) -> bool:
         """Whether a stop or restart of it waits for its turn."""

@@ -63,6 +63,8 @@ def upcoming(name: str, spec: ServiceSpec, life: Life, now: float) -> str:
             return f"nothing until it is started: pserv start {name}"
         case Phase.EXITED:
             return f"nothing; its policy is {policy(spec)}"
+        case Phase.WAITING if life.resting:
+            return f"it runs in {left}" if left else "nothing: no run of its schedule is to come"
         case Phase.WAITING:
             limit = f"; it waits no longer than {left}" if left else ""
             return f"it starts as soon as it need not wait any more{limit}"
@@ -71,7 +73,7 @@ def upcoming(name: str, spec: ServiceSpec, life: Life, now: float) -> str:
         case Phase.PREPARING:
             return f"{_until_hook(life, left)}; it is started once its pre_start hooks are done"
         case Phase.STARTING:
-            return _until_ready(spec, left)
+            return _until_ready(spec, left) + _overlap(spec, life)
         case Phase.RUNNING:
             end = readiness.ends_at(spec, life)
             limit = "" if end is None else f"it is ended in {_span(end - now)}, at its max_runtime; "
@@ -83,6 +85,14 @@ def _until_ready(spec: ServiceSpec, left: str) -> str:
     if spec.ready_by == "end":
         return "it runs to its end" + (f"; it is ended in {left}" if left else "")
     return f"it is stopped in {left} unless it is ready by then" if left else "it is ready, or it ends"
+
+
+def _overlap(spec: ServiceSpec, life: Life) -> str:
+    """What becomes of the next run of a schedule should this one still be under way."""
+    if spec.schedule is None or life.due is None:
+        return ""
+    then = {"skip": "it is left out", "queue": "it follows", "kill": "it takes its place"}[spec.overlap]
+    return f"; the next run is due at {life.due.text}, should this one still be under way {then}"
 
 
 def _until_gone(spec: ServiceSpec, life: Life, left: str) -> str:
@@ -133,10 +143,10 @@ def _ended(ended: Ended, life: Life, now: float) -> str:
 def _links(name: str, specs: Specs, lives: Lives, now: float) -> Iterator[str]:
     """What it needs and is not there, and what keeps that from coming: nearest first, each service once."""
     told = {name}
-    ahead = deque([] if lives[name].phase in SETTLING else [name])
+    ahead = deque([] if _settling(lives[name]) else [name])
     while ahead:
         who = ahead.popleft()
-        needs = {} if lives[who].phase in SETTLING else specs[who].depends_on
+        needs = {} if _settling(lives[who]) else specs[who].depends_on
         for need, edge in needs.items():
             spec, life = specs.get(need), lives.get(need)
             if spec is None or life is None:
@@ -147,8 +157,12 @@ def _links(name: str, specs: Specs, lives: Lives, now: float) -> Iterator[str]:
                 if need not in told:
                     told.add(need)
                     ahead.append(need)
-        if who != name and lives[who].phase is not Phase.WAITING:
+        if who != name and (lives[who].phase is not Phase.WAITING or lives[who].resting):
             yield f"{who} next: {upcoming(who, specs[who], lives[who], now)}"
+
+
+def _settling(life: Life) -> bool:
+    return life.phase in SETTLING or life.resting
 
 
 def _span(seconds: float) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from pserv.keeper.protocol import Message
-from pserv.model.states import Crash, Life
+from pserv.model.states import Crash, Ended, Life
 from pserv.model.status import ProbeResult
 from pserv.rules.instances import Scale
 
@@ -29,6 +29,10 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
     """So many descriptors the keeper keeps for the next run."""
 
 
+KEPT = 5
+"""So many last runs of a schedule are told."""
+
+
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the keeper stores of one service: enough for a new supervisor to go on where the old one died."""
 
@@ -37,6 +41,7 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     launched: int = 0
     logs: dict[str, str] = {}
     said: Said = Said()
+    ends: tuple[Ended, ...] = ()
 
 
 NOTHING_ASKED: Final[Mapping[str, tuple[ProbeResult, ...]]] = MappingProxyType({})
@@ -45,7 +50,7 @@ NOTHING_ASKED: Final[Mapping[str, tuple[ProbeResult, ...]]] = MappingProxyType({
 class Record:
     """The rest of a service's memory: last crash, fingerprint of what runs, trouble with its logs."""
 
-    __slots__ = ("crash", "launched", "logged", "logs", "printed", "probed", "said")
+    __slots__ = ("crash", "ends", "launched", "logged", "logs", "printed", "probed", "said")
 
     def __init__(self) -> None:
         self.crash: Crash | None = None
@@ -57,9 +62,15 @@ class Record:
         """What is wrong with its logs, in words, by their paths."""
         self.printed: tuple[str, ...] = ()
         """The last lines of the last run that ended."""
+        self.ends: tuple[Ended, ...] = ()
+        """How the last runs of its schedule ended, oldest first."""
         self.probed: Mapping[str, tuple[ProbeResult, ...]] = NOTHING_ASKED
         """The last answers to its probes, "ready" and "health", also those of earlier runs."""
         self.said = Said()
+
+    def add(self, ended: Ended, *, scheduled: bool) -> None:
+        """One more run has ended."""
+        self.ends = (*self.ends, ended)[-KEPT:] if scheduled else ()
 
 
 class Rolling(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -65,6 +65,7 @@ class Reloading:
             session.orders.declare(document)
             supervisor.tell("", "reload", f"configuration applied ({by})")
             session.orders.align(by)
+            session.watch_clock()
             session.prober.look()
             await self._keep(data)
 
@@ -96,7 +97,7 @@ class Reloading:
         return _accepted(output, ended)
 
     async def _previous(self) -> Document:
-        data = await self._exchange({"folder": self._session.boot.state_dir, "read": store.PREVIOUS}, b"")
+        data = await self.exchange({"folder": self._session.boot.state_dir, "read": store.PREVIOUS}, b"")
         if not data:
             raise Refused("cannot go back: there was no configuration before this one")
         try:
@@ -106,14 +107,15 @@ class Reloading:
 
     async def _keep(self, data: bytes) -> None:
         try:
-            answer = await self._exchange({"folder": self._session.boot.state_dir}, data)
+            answer = await self.exchange({"folder": self._session.boot.state_dir}, data)
         except (PservError, OSError, TimeoutError) as error:
             answer = f"cannot keep the configuration: {error}".encode()
         if answer:
             self._session.log(answer.decode())
             self._session.supervisor.tell("", "reload", answer.decode())
 
-    async def _exchange(self, asked: dict[str, str], data: bytes) -> bytes:
+    async def exchange(self, asked: dict[str, str], data: bytes) -> bytes:
+        """Read or write a file of the state folder, in a fork of the keeper. The text of an error, or what was read."""
         _, fds = await self._session.keeper.request({"op": "fork", "role": "store", "argument": json.dumps(asked)})
         sock = socket.socket(fileno=fds[0])
         async with Reader(self._session.tasks, sock) as reader, self._session.tasks.timeout(LOAD_TIMEOUT):

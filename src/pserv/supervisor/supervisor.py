@@ -7,10 +7,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+import msgspec
+
 from pserv.keeper.protocol import Message
 from pserv.model.errors import Refused
 from pserv.model.events import (
     Change,
+    ClockChanged,
     DeadlinePassed,
     Effect,
     EndHook,
@@ -38,6 +41,9 @@ from pserv.system.launches import Places
 SIGTERM = 15
 
 WITHOUT_A_RUN = AT_REST | {Phase.WAITING, Phase.BACKOFF, Phase.PREPARING, Phase.CLEANING}
+
+GO_BY_THE_CLOCK = (Phase.WAITING, Phase.PREPARING, Phase.STARTING, Phase.BACKOFF)
+"""Where a scheduled service may have a deadline that the wall clock says."""
 
 
 class Commands(Protocol):
@@ -129,6 +135,7 @@ class Supervisor:
         self.lives[name] = note.life
         own = self.records[name] = Record()
         own.crash, own.launched, own.logs = note.crash, note.launched, note.logs
+        own.ends = note.ends
         own.said = note.said
         self._set_deadline(name, note.life)
 
@@ -238,6 +245,8 @@ class Supervisor:
             self._acknowledge(name, ack)
             return
         self.lives[name] = decision.life
+        if decision.life.ended is not life.ended and decision.life.ended is not None:
+            own.add(decision.life.ended, scheduled=self.specs[name].schedule is not None)
         note = self._note(name, decision.life)
         self.keeper.do(name, note, ack, commands)
         self._set_deadline(name, decision.life)
@@ -250,12 +259,25 @@ class Supervisor:
 
     def _note(self, name: str, life: Life) -> str:
         own = self.records[name]
-        return record.encode(Note(life, own.crash, own.launched, own.logs, own.said))
+        return record.encode(Note(life, own.crash, own.launched, own.logs, own.said, own.ends))
 
     def _situation(self, name: str) -> Situation:
         now = self.clock.now()
         needs = conditions.outlook(name, self.specs, self.lives, now, self.restarting)
-        return Situation(now, self.clock.chance(), self.last_run + 1, needs.blocked, needs.hopeless, needs.until)
+        situation = Situation(now, self.clock.chance(), self.last_run + 1, needs.blocked, needs.hopeless, needs.until)
+        spec = self.specs[name]
+        if spec.schedule is None:
+            return situation
+        from pserv.supervisor import timetable
+
+        due = timetable.coming(spec, self.clock, self.lives[name].due)
+        return msgspec.structs.replace(situation, wall=self.clock.wall(), due=due)
+
+    def clock_changed(self) -> None:
+        """The wall clock was set, or the machine slept: what goes by it is looked at again."""
+        for name, life in list(self.lives.items()):
+            if self.specs[name].schedule is not None and life.phase in GO_BY_THE_CLOCK:
+                self.post(name, ClockChanged())
 
     def _acknowledge(self, name: str, ack: tuple[int, ...]) -> None:
         if ack:

@@ -49,8 +49,8 @@ def stopped(spec: ServiceSpec, life: Life) -> bool | None:
 
 
 def done(spec: ServiceSpec, life: Life) -> bool | None:
-    """Ended for good."""
-    if life.phase in (Phase.STOPPED, Phase.FAILED):
+    """Ended for good, which a schedule never is."""
+    if life.phase in (Phase.STOPPED, Phase.FAILED) or life.resting:
         return False
     return True if life.phase is Phase.EXITED else None
 

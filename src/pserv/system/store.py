@@ -8,15 +8,17 @@ import socket
 
 ACCEPTED = "accepted.json"
 PREVIOUS = "previous.json"
+TIMES = "schedule.json"
+"""When services of `missed: run` are to run next."""
 
 
-def write(folder: str, data: bytes) -> None:
-    """Replace the accepted configuration by rename (rename(2) is atomic), after fsync; the old one becomes `previous`.
+def write(folder: str, data: bytes, name: str = ACCEPTED) -> None:
+    """Replace a file by rename (rename(2) is atomic), after fsync; the old accepted configuration becomes `previous`.
 
     Raises OSError; what was there stays as it was.
     """
     os.makedirs(folder, mode=0o700, exist_ok=True)
-    path = os.path.join(folder, ACCEPTED)
+    path = os.path.join(folder, name)
     fresh = f"{path}.new"
     fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
@@ -26,7 +28,7 @@ def write(folder: str, data: bytes) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
-    if read(folder, ACCEPTED) not in (data, b""):
+    if name == ACCEPTED and read(folder, ACCEPTED) not in (data, b""):
         os.replace(path, os.path.join(folder, PREVIOUS))
     os.replace(fresh, path)
     directory = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
@@ -48,7 +50,8 @@ def read(folder: str, name: str) -> bytes:
 def store(sock: socket.socket, argument: str) -> int:
     """A role for a fork of the keeper, so that a disk that hangs never holds up the loop.
 
-    The argument is JSON `{"folder", "read"?: name}`. Without `read` the data comes over the socket until its end, and
+    The argument is JSON `{"folder", "read"?: name, "write"?: name}`. Without `read` the data comes over the socket
+    until its end, and
     the answer is empty or the text of an error; with it the answer is the content.
     """
     asked = json.loads(argument)
@@ -61,7 +64,8 @@ def store(sock: socket.socket, argument: str) -> int:
         while chunk := sock.recv(1 << 16):
             chunks.append(chunk)
         try:
-            write(asked["folder"], b"".join(chunks))
+            if data := b"".join(chunks):  # none: who was to send it has died
+                write(asked["folder"], data, asked.get("write", ACCEPTED))
         except OSError as error:
             answer = f"cannot keep the configuration in {asked['folder']}: {error.strerror}".encode()
     sock.sendall(answer)

@@ -1,0 +1,315 @@
+"""Scheduled services in a pretend world: overlap, missed runs, clocks that are set, supervisors that die."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pserv.model.errors import Refused
+from pserv.model.spec import ServiceSpec
+from pserv.model.states import Goal
+from tests.world import World, service
+
+MINUTELY = "* * * * *"
+START = 1000.0
+"""When the pretend monotonic clock begins."""
+
+
+def scheduled(schedule: str = MINUTELY, **options: object) -> ServiceSpec:
+    return service(**{"schedule": schedule, "type": "oneshot", "timezone": "UTC", **options})
+
+
+def world(schedule: str = MINUTELY, **options: object) -> World:
+    return booted({"job": scheduled(schedule, **options)})
+
+
+def booted(services: dict[str, ServiceSpec]) -> World:
+    """A little less than twenty seconds before 22:30 UTC."""
+    made = World(services)
+    made.clock.offset -= 19.99
+    made.boot()
+    return made
+
+
+def runs(made: World) -> int:
+    return made.keeper.done("job").count("spawn")
+
+
+def finish(made: World, code: int = 0) -> None:
+    made.spawned("job")
+    made.exited("job", code)
+
+
+def test_it_waits_runs_and_waits_again() -> None:
+    made = world()
+    assert made.state("job") == "waiting"
+    assert made.life("job").reason == "next run at 2023-11-14 22:30:00 UTC; started by daemon start"
+    made.wait(19.9)
+    assert runs(made) == 0
+    made.wait(0.2)
+    assert made.life("job").reason == "due at 2023-11-14 22:30:00 UTC"
+    finish(made, 3)
+    assert made.life("job").reason.startswith("next run at 2023-11-14 22:31:00 UTC; exit code 3 after ")
+    made.wait(600)
+    assert runs(made) == 2, "one that is under way is not begun again"
+    assert not made.bugs
+
+
+def test_what_is_due_while_one_runs_is_left_out_and_told() -> None:
+    made = world()
+    made.wait(20)
+    made.spawned("job")
+    made.wait(130)
+    made.exited("job", 0)
+    assert runs(made) == 1
+    assert "skipped the run due at 2023-11-14 22:31:00 UTC" in made.life("job").reason
+    assert made.life("job").reason.startswith("next run at 2023-11-14 22:33:00 UTC")
+
+
+def test_what_is_due_while_one_runs_waits_for_its_end_once() -> None:
+    made = world(overlap="queue")
+    made.wait(20)
+    made.spawned("job")
+    made.wait(500)
+    made.exited("job", 0)
+    assert runs(made) == 2
+    assert made.life("job").reason == "due at 2023-11-14 22:31:00 UTC, when the one before had ended"
+    finish(made)
+    assert runs(made) == 2
+    assert made.life("job").resting
+
+
+def test_what_is_due_ends_the_one_that_runs() -> None:
+    made = world(overlap="kill")
+    made.wait(20)
+    made.spawned("job")
+    made.wait(59.9)
+    assert made.state("job") == "starting"
+    made.wait(0.2)
+    assert made.state("job") == "stopping"
+    assert made.life("job").reason.startswith("the next run is due at 2023-11-14 22:31:00 UTC: sent SIGTERM")
+    made.exited("job", None, 15)
+    assert runs(made) == 2
+    assert made.life("job").reason == "due at 2023-11-14 22:31:00 UTC"
+    assert made.supervisor.records["job"].crash is None
+
+
+def test_the_policy_acts_within_a_run() -> None:
+    made = world(restart="on-failure", max_retries=1)
+    made.wait(20)
+    finish(made, 1)
+    assert runs(made) == 2, "the first restart comes at once"
+    finish(made, 1)
+    assert made.life("job").resting
+    made.wait(60)
+    finish(made, 1)
+    assert runs(made) == 4, "each run has its own retries"
+
+
+def test_a_run_that_lasts_too_long_is_ended() -> None:
+    made = world(max_runtime=5)
+    made.wait(20)
+    made.spawned("job")
+    made.wait(5)
+    assert made.state("job") == "stopping"
+    made.exited("job", None, 15)
+    assert made.life("job").resting
+    assert "still running after its max_runtime of 5 s" in made.life("job").reason
+
+
+def test_stopped_it_runs_no_more_until_started() -> None:
+    made = world()
+    made.orders.stop(["job"])
+    made.wait(600)
+    assert runs(made) == 0
+    made.orders.start(["job"])
+    made.wait(60)
+    assert runs(made) == 1
+
+
+def test_by_hand_it_runs_now_and_its_schedule_stays_as_it_was() -> None:
+    made = world()
+    made.orders.run("job")
+    assert made.life("job").reason == "run by operator"
+    finish(made)
+    assert made.life("job").reason.startswith("next run at 2023-11-14 22:30:00 UTC")
+    made.orders.stop(["job"])
+    made.orders.run("job")
+    finish(made)
+    assert (made.state("job"), made.life("job").goal) == ("stopped", Goal.DOWN)
+    made.wait(600)
+    assert runs(made) == 2
+
+
+def test_by_hand_nothing_runs_twice_at_once() -> None:
+    made = world()
+    made.orders.run("job")
+    with pytest.raises(Refused, match="run 1 is under way"):
+        made.orders.run("job")
+
+
+def test_what_does_not_end_cannot_be_run() -> None:
+    made = World({"web": service()})
+    with pytest.raises(Refused, match="it does not end by itself"):
+        made.orders.run("web")
+
+
+def set_clock(made: World, seconds: float) -> None:
+    made.clock.offset += seconds
+    made.supervisor.clock_changed()
+
+
+@pytest.mark.parametrize(("missed", "expected"), [("skip", 0), ("run", 1)])
+def test_of_what_was_missed_one_is_run_at_most(missed: str, expected: int) -> None:
+    made = world(missed=missed)
+    set_clock(made, 3600)
+    assert runs(made) == expected
+    if expected:
+        finish(made)
+    else:
+        assert "missed the run due at 2023-11-14 22:30:00 UTC" in made.life("job").reason
+    assert made.life("job").reason.startswith("next run at 2023-11-14 23:30:00 UTC")
+
+
+def test_a_clock_set_back_an_hour_is_believed() -> None:
+    made = world("0 3 * * *")
+    made.wait(5 * 3600)
+    assert runs(made) == 1
+    finish(made)
+    set_clock(made, -3600)
+    made.wait(3600)
+    assert runs(made) == 2, "three o'clock comes again"
+
+
+def test_a_clock_set_back_by_a_little_runs_nothing_twice() -> None:
+    made = world()
+    made.wait(20)
+    finish(made)
+    set_clock(made, -1.5)
+    made.wait(60)
+    assert runs(made) == 1
+    made.wait(2)
+    assert runs(made) == 2
+
+
+def test_every_goes_by_the_monotonic_clock_and_does_not_drift() -> None:
+    made = world("@every 90s")
+    made.wait(90)
+    set_clock(made, 7200)
+    made.spawned("job")
+    made.wait(33)
+    made.exited("job", 0)
+    assert made.life("job").deadline == START + 180
+    made.wait(57)
+    assert runs(made) == 2
+
+
+def test_what_was_due_while_no_supervisor_lived_is_run_once() -> None:
+    made = world()
+    made.clock.time += 150  # nobody looks at the clock
+    made.die()
+    made.supervisor.tick()
+    assert runs(made) == 1
+    finish(made)
+    assert made.life("job").reason.startswith("next run at 2023-11-14 22:33:00 UTC")
+
+
+def test_a_dead_supervisor_doubles_nothing() -> None:
+    made = world()
+    made.wait(20)
+    made.die()
+    made.supervisor.tick()
+    made.spawned("job")
+    made.die()
+    made.supervisor.tick()
+    assert runs(made) == 1
+    made.exited("job", 0)
+    made.die()
+    made.supervisor.tick()
+    assert runs(made) == 1
+    assert [end.code for end in made.supervisor.records["job"].ends] == [0]
+
+
+def test_another_schedule_acts_at_once() -> None:
+    made = world()
+    made.document = World({"job": scheduled("0 0 * * *")}).document
+    made.orders.declare(made.document)
+    made.orders.align("reload")
+    assert made.life("job").reason.startswith("next run at 2023-11-15 00:00:00 UTC")
+
+
+def test_a_oneshot_that_gets_a_schedule_waits_for_it() -> None:
+    made = World({"job": service(type="oneshot")})
+    made.boot()
+    finish(made)
+    made.document = World({"job": scheduled()}).document
+    made.orders.declare(made.document)
+    made.orders.align("reload")
+    assert made.life("job").resting
+
+
+def test_what_it_needs_is_waited_for_and_a_lost_run_is_told() -> None:
+    made = booted({"db": service(), "job": scheduled(depends_on={"db": {}})})
+    made.wait(20)
+    assert made.life("job").reason == "waiting for db"
+    made.spawned("db")
+    assert runs(made) == 1
+    finish(made)
+    made.orders.stop(["db"])
+    made.exited("db", None, 15)
+    made.wait(60)
+    assert runs(made) == 1
+    assert made.life("job").reason.startswith("next run at 2023-11-14 22:32:00 UTC; needs db, which is stopped")
+
+
+OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "overlap": st.sampled_from(["skip", "queue", "kill"]),
+        "missed": st.sampled_from(["skip", "run"]),
+        "restart": st.sampled_from(["on-failure", "always"]),
+        "max_runtime": st.sampled_from([5.0, 100.0]),
+    },
+)
+STEPS = st.lists(
+    st.sampled_from(["wait", "wait long", "spawned", "exit", "fail", "stop", "start", "restart", "run", "set", "die"]),
+    max_size=40,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([MINUTELY, "*/10 * * * * *", "@every 7s"]), OPTIONS, STEPS)
+def test_whatever_happens_it_has_one_run_at_most_and_a_next_one(
+    schedule: str, options: dict[str, object], steps: list[str]
+) -> None:
+    """The pretend keeper refuses a second live run; nothing may be left without anything to come."""
+    made = world(schedule, **options)
+    for step in steps:
+        life, live = made.life("job"), "job" in made.keeper.live
+        match step:
+            case "wait":
+                made.wait(9)
+            case "wait long":
+                made.wait(400)
+            case "spawned" if live and not life.pid:
+                made.spawned("job")
+            case "exit" | "fail" if live and life.pid:
+                made.exited("job", int(step == "fail"))
+            case "stop":
+                made.orders.stop(["job"])
+            case "start":
+                made.orders.start(["job"])
+            case "restart":
+                made.orders.restart(["job"])
+            case "run" if not live:
+                made.orders.run("job")
+            case "set":
+                set_clock(made, 5000.0 if len(steps) % 2 else -5000.0)
+            case "die":
+                made.die()
+        life = made.life("job")
+        assert not made.bugs
+        assert life.resting <= (life.phase.value == "waiting")
+        if life.goal is Goal.UP and "job" not in made.keeper.live:
+            assert life.deadline is not None, f"nothing will ever happen again: {life}"
