@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pserv.keeper.roles import Role
     from pserv.supervisor.main import Session
 
-SUPERVISORS = ("pserv.model", "pserv.rules", "pserv.supervisor", "pserv.system", "pserv.api", "msgspec", "h11")
+SUPERVISORS = ("pserv.model", "pserv.rules", "pserv.supervisor", "pserv.system", "pserv.api", "msgspec")
 """Packages that only the supervisor imports. With them in the keeper a fork would take half as long again, and the
 pages that both then write to would be there twice."""
 

@@ -12,7 +12,7 @@ from pserv.api.replies import Closed, ProtocolError, Reply
 
 
 def written(pieces: list[bytes], chunked: bool) -> bytes:
-    """A reply as h11 writes it on our server."""
+    """A reply as h11 writes it."""
     connection = h11.Connection(h11.SERVER)
     connection.receive_data(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     connection.next_event()

@@ -1,7 +1,7 @@
-"""One client of the server: HTTP/1.1 by h11, one request at a time, its deadlines, back-pressure and end.
+"""One client of the server: one request at a time, its deadlines, back-pressure and end. HTTP itself is in `requests`.
 
 A connection is idle (nothing of a request is here, no timer), receiving (a part is here, one deadline) or answering
-(one task). Pipelined requests wait in h11's buffer until the reply before them is written.
+(one task). Pipelined requests wait as bytes until the reply before them is written.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from typing import TYPE_CHECKING, Any, cast
 
-import h11
 import msgspec
 
+from pserv.api import requests
 from pserv.api.failures import BUG, Rejection, failure_of
 from pserv.api.peer import peer_of
+from pserv.api.requests import Head, Requests
 from pserv.system.futures import Cancelled
 from pserv.system.tasks import Task
 from pserv.system.timers import Timer
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 BREATH = 32
 """Pieces of a stream after which the loop's others get their turn, if the client took all of them at once."""
 
+JSON = "application/json"
+NDJSON = "application/x-ndjson"
+
 ENDING = Rejection(503, "cannot go on: the daemon ends or is being replaced", "pserv status", "unreachable")
 BUSY = Rejection(503, "cannot serve one more client: too many are connected", "try again", "unreachable")
 
@@ -35,14 +39,15 @@ class Connection:
 
     __slots__ = (
         "_asked",
-        "_body",
         "_deadline",
+        "_ended",
         "_head",
-        "_http",
         "_interrupted",
         "_peer",
+        "_requests",
         "_server",
         "_since",
+        "_streaming",
         "_task",
         "_transport",
     )
@@ -50,9 +55,10 @@ class Connection:
     def __init__(self, server: Server, sock: socket.socket) -> None:
         """Takes a connected socket, or turns its client away."""
         self._server = server
-        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=server.limits.head)
-        self._head: h11.Request | None = None
-        self._body = bytearray()
+        self._requests = Requests(server.limits.head, server.limits.body)
+        self._head: Head | None = None
+        self._streaming = False
+        self._ended = False
         self._deadline: Timer | None = None
         self._task: Task[None] | None = None
         self._interrupted = False
@@ -68,10 +74,10 @@ class Connection:
     # What the transport calls
 
     def received(self, data: bytes) -> None:
-        self._http.receive_data(data)
+        self._requests.feed(data)
         if self._task is None:
             self._receive()
-        elif len(self._http.trailing_data[0]) > self._server.limits.ahead:
+        elif self._requests.ahead > self._server.limits.ahead:
             self._transport.pause()
 
     def ended(self) -> None:
@@ -81,7 +87,7 @@ class Connection:
         elif self._task is None:
             self._close()
         else:
-            self._http.receive_data(b"")
+            self._ended = True
 
     def lost(self) -> None:
         self._disarm()
@@ -115,50 +121,28 @@ class Connection:
 
     def _receive(self) -> None:
         try:
-            while self._task is None:
-                event = self._http.next_event()
-                if isinstance(event, h11.Request):
-                    self._begin(event)
-                elif isinstance(event, h11.Data):
-                    self._take(event.data)
-                elif isinstance(event, h11.EndOfMessage) and self._head is not None:
-                    self._disarm()
-                    self._task = self._server.tasks.spawn(self._answer(self._head))
-                elif event is h11.NEED_DATA:
-                    self._expect_more()
-                    return
-                else:
-                    self._close()
-                    return
-        except h11.RemoteProtocolError as error:
-            self._turn_away(Rejection(error.error_status_hint, f"cannot read this as HTTP/1.1: {error}"))
+            begins = self._head is None
+            head = self._head or self._begin()
+            body = self._requests.body() if head is not None else None
         except Rejection as rejection:
             self._turn_away(rejection)
+            return
+        if head is not None and body is not None:
+            self._disarm()
+            self._task = self._server.tasks.spawn(self._answer(head, body))
+            return
+        if head is not None and begins and head.expects and not self._requests.ahead:
+            self._transport.write(requests.CONTINUE)
+        if self._deadline is None and (head is not None or self._requests.ahead):
+            self._deadline = self._server.tasks.after(self._server.limits.receive, self._too_late)
 
-    def _begin(self, head: h11.Request) -> None:
+    def _begin(self) -> Head | None:
         """The one place where it is decided who may: before any path is looked at, and before a body is taken."""
-        self._head = head
-        reason = self._server.access.refusal(self._peer)
+        self._head = self._requests.head()
+        reason = self._server.access.refusal(self._peer) if self._head is not None else ""
         if reason:
             raise Rejection(403, f"cannot use this daemon: {reason}", "use sudo, or the daemon's user", "unreachable")
-        length = next((int(value) for name, value in head.headers if name == b"content-length"), 0)
-        self._check_length(length)
-
-    def _take(self, data: bytes) -> None:
-        self._check_length(len(self._body) + len(data))
-        self._body += data
-
-    def _check_length(self, length: int) -> None:
-        if length > self._server.limits.body:
-            raise Rejection(413, f"cannot take a body of {length} bytes: at most {self._server.limits.body}")
-
-    def _expect_more(self) -> None:
-        """Starts the deadline once a part of a request is here."""
-        if self._http.they_are_waiting_for_100_continue:
-            self._write(h11.InformationalResponse(status_code=100, headers=[]))
-        partial = self._head is not None or self._http.trailing_data[0]
-        if partial and self._deadline is None:
-            self._deadline = self._server.tasks.after(self._server.limits.receive, self._too_late)
+        return self._head
 
     def _too_late(self) -> None:
         seconds = self._server.limits.receive
@@ -166,17 +150,17 @@ class Connection:
 
     # From a request to its reply
 
-    async def _answer(self, head: h11.Request) -> None:
+    async def _answer(self, head: Head, body: bytes) -> None:
         """The life of one request, in a task of its own; cancelled when the client has gone."""
         try:
             try:
-                await self._perform(head)
+                await self._perform(head, body)
             except Cancelled:
                 if not self._interrupted or self._transport.closing:
                     raise
-                self._fail(ENDING)
+                self._fail(head, ENDING)
             except Exception as error:
-                self._fail(error)
+                self._fail(head, error)
             await self._drained()
         except Cancelled:
             self._transport.abort()
@@ -188,22 +172,23 @@ class Connection:
         self._task = None
         self._next()
 
-    async def _perform(self, head: h11.Request) -> None:
-        call = self._server.router.resolve(head.method.decode("latin-1"), head.target, bytes(self._body))
+    async def _perform(self, head: Head, body: bytes) -> None:
+        call = self._server.router.resolve(head.method, head.target, body)
         if call.operation.stream:
-            await self._stream(cast(AsyncIterator[Any], call.handler(call.request, self._peer)))
+            await self._stream(head, cast(AsyncIterator[Any], call.handler(call.request, self._peer)))
         else:
             reply = await cast(Awaitable[Any], call.handler(call.request, self._peer))
             self._reply(200, msgspec.json.encode(reply))
 
-    async def _stream(self, lines: AsyncIterator[Any]) -> None:
+    async def _stream(self, head: Head, lines: AsyncIterator[Any]) -> None:
         """The head goes out with the first line, so an error before it still has its status."""
         pieces = 0
         encoder = msgspec.json.Encoder()
         try:
             async for item in lines:
                 data = encoder.encode_lines(item if isinstance(item, list) else [item])
-                self._write(*self._stream_head(), h11.Data(data=data))
+                self._begin_stream(head)
+                self._transport.write(data if head.old else requests.chunk(data))
                 pieces += 1
                 if not self._transport.room:
                     await self._drained()
@@ -212,14 +197,18 @@ class Connection:
         finally:
             if isinstance(lines, AsyncGenerator):
                 await lines.aclose()
-        self._write(*self._stream_head(), h11.EndOfMessage())
+        self._begin_stream(head)
+        self._end_stream(head)
 
-    def _stream_head(self) -> list[h11.Response]:
-        if self._http.our_state is not h11.SEND_RESPONSE:
-            return []
-        return [h11.Response(status_code=200, headers=[("content-type", "application/x-ndjson")])]
+    def _begin_stream(self, head: Head) -> None:
+        if not self._streaming:
+            self._streaming = True
+            self._transport.write(requests.stream_head(NDJSON, close=not head.keep, chunked=not head.old))
 
-    def _fail(self, error: Exception) -> None:
+    def _end_stream(self, head: Head, data: bytes = b"") -> None:
+        self._transport.write(data if head.old else requests.chunk(data) + requests.LAST_CHUNK)
+
+    def _fail(self, head: Head, error: Exception) -> None:
         """As a reply, or when a stream has begun, as its last line."""
         found = failure_of(error)
         if found is None:
@@ -227,18 +216,16 @@ class Connection:
             found = 500, BUG
         status, body = found
         data = msgspec.json.encode(body)
-        if self._http.our_state is h11.SEND_BODY:
-            self._write(h11.Data(data=data + b"\n"), h11.EndOfMessage())
+        if self._streaming:
+            self._end_stream(head, data + b"\n")
         else:
             self._reply(status, data)
 
-    def _reply(self, status: int, data: bytes, *headers: tuple[str, str]) -> None:
-        fields = [("content-type", "application/json"), ("content-length", str(len(data))), *headers]
-        body = [] if self._head is not None and self._head.method == b"HEAD" else [h11.Data(data=data)]
-        self._write(h11.Response(status_code=status, headers=fields), *body, h11.EndOfMessage())
-
-    def _write(self, *events: h11.Event) -> None:
-        self._transport.write(b"".join(self._http.send(event) or b"" for event in events))
+    def _reply(self, status: int, data: bytes, *, last: bool = False) -> None:
+        head = self._head
+        close = last or head is None or not head.keep
+        without_body = head is not None and head.method == "HEAD"
+        self._transport.write(requests.reply(status, JSON, data, close=close, without_body=without_body))
 
     async def _drained(self) -> None:
         await self._transport.drained(self._server.limits.stall)
@@ -246,20 +233,19 @@ class Connection:
     # The end of a request, and of the connection
 
     def _next(self) -> None:
-        both = (self._http.our_state, self._http.their_state)
-        if self._server.closing or both != (h11.DONE, h11.DONE):
+        if self._server.closing or self._head is None or not self._head.keep:
             self._close()
             return
-        self._http.start_next_cycle()
-        self._asked, self._head, self._body = True, None, bytearray()
+        self._asked, self._head, self._streaming = True, None, False
         self._server.used(self)
         self._transport.resume()
         self._receive()
+        if self._ended and self._task is None:
+            self._close()
 
     def _turn_away(self, rejection: Rejection) -> None:
-        """The last reply on this connection, unless one is half sent."""
-        if self._http.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            self._reply(rejection.status, msgspec.json.encode(rejection.error), ("connection", "close"))
+        """The last reply on this connection."""
+        self._reply(rejection.status, msgspec.json.encode(rejection.error), last=True)
         self._close()
 
     def _close(self) -> None:

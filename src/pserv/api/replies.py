@@ -1,7 +1,7 @@
 """The client's side of HTTP/1.1: one request out, one reply in, strictly as our server writes them. No JSON, no types.
 
 A reply has Content-Length or is chunked; anything else is a ProtocolError. Far smaller and six times quicker to import
-than an HTTP library, which matters to a command that lives for 30 ms; the server side is h11's.
+than an HTTP library, which matters to a command that lives for 30 ms; the server's side is `requests`.
 """
 
 from __future__ import annotations
