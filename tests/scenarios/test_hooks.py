@@ -28,7 +28,9 @@ def gate(folder: Path, name: str, after: str = "") -> str:
 
 
 def open_gate(folder: Path, name: str) -> None:
-    """The hook at this gate goes on."""
+    """The hook at this gate goes on, and waits there no more (the end of the daemon may run it again)."""
+    (folder / name).write_text("go\n")
+    (folder / name).unlink()
     (folder / name).write_text("go\n")
 
 
