@@ -69,7 +69,7 @@ def daemon(
     loading: Loading | None = None
     try:
         files = places.find(asked.files, asked.environ, os.getcwd(), asked.uid)
-        loading = Loading({"files": files})
+        loading = Loading(files)
         from pserv.keeper.main import run  # after the loader was started: these take their time, too
         from pserv.roles import Roles
 

@@ -175,7 +175,7 @@ def test_the_child_answers_with_the_document_or_all_mistakes(tmp_path: Path) -> 
     _write(tmp_path, good="services: {a: {command: x}}\n", bad="services: {a: {nice: x, umask: 9}}\n")
 
     def ask(name: str) -> tuple[int, dict[str, object]]:
-        request = json.dumps({"files": [str(tmp_path / name)], "skip_invalid": False})
+        request = json.dumps({"files": [str(tmp_path / name)], "skip_invalid": False, "added_later": 1})
         argv = [sys.executable, "-m", "pserv.config.loader"]
         done = subprocess.run(argv, input=request.encode(), capture_output=True, check=False)
         assert done.stderr == b""
@@ -194,8 +194,6 @@ def test_the_child_answers_with_the_document_or_all_mistakes(tmp_path: Path) -> 
 
 def test_an_answer_is_one_json_object(tmp_path: Path) -> None:
     _write(tmp_path, a="services: {a: {command: x}}\n")
-    reply, code = answer(
-        json.dumps({"files": ["a.yaml"], "added_later": 1}).encode(), environ={}, cwd=str(tmp_path), uid=0
-    )
+    reply, code = answer(["a.yaml"], False, environ={}, cwd=str(tmp_path), uid=0)
     assert code == 0
     assert json.loads(reply).keys() == {"pserv", "document"}

@@ -37,10 +37,10 @@ def mistakes(spec: ServiceSpec) -> Iterator[Wrong]:
         base, ending = os.path.splitext(path)
         hint = f"write {option}: {base}.${{pserv.instance}}{ending}"
         yield option, f"{path} would be written by {wanted} instances", hint
-    for option in spec.__struct_fields__:
+    for option, value in instances.written(spec):
         if option in instances.LEFT_ALONE and option != "shell":
             continue
-        for fact in sorted(instances.asked_for(getattr(spec, option))):
+        for fact in sorted(instances.asked_for(value)):
             yield from _unknown(option, fact, spec)
 
 

@@ -1,6 +1,6 @@
-"""Files in, the accepted document or all mistakes out; as a program, the short-lived child that the daemon asks.
+"""Files in, the accepted document or all mistakes out, in a short-lived child: of the daemon's start, and of a reload.
 
-The child reads one JSON request from stdin, `{"files": [...], "skip_invalid": bool}`, and answers on stdout
+As a program it reads one JSON request from stdin, `{"files": [...], "skip_invalid": bool}`, and answers on stdout
 `{"pserv": version, "document": {...}}` with exit code 0, or `{"mistakes": [...], "on_invalid": "..."}` with 2.
 """
 
@@ -126,11 +126,12 @@ def _of_services(notes: Sequence[str], skipped: Mapping[str, str]) -> list[str]:
     return [note for note in notes if not (prefixes and note.startswith(prefixes))]
 
 
-def answer(request: bytes, *, environ: Mapping[str, str], cwd: str, uid: int) -> tuple[bytes, int]:
-    """The child's reply to a request, and its exit code."""
-    asked = msgspec.json.decode(request, type=Request)
+def answer(
+    files: Sequence[str], skip_invalid: bool, *, environ: Mapping[str, str], cwd: str, uid: int
+) -> tuple[bytes, int]:
+    """The child's reply, and its exit code."""
     try:
-        document = load(asked.files, environ=environ, cwd=cwd, uid=uid, skip_invalid=asked.skip_invalid)
+        document = load(files, environ=environ, cwd=cwd, uid=uid, skip_invalid=skip_invalid)
     except InvalidConfig as error:
         return msgspec.json.encode(Rejected(error.mistakes, error.on_invalid)), 2
     return msgspec.json.encode(Accepted(pserv.__version__, document)), 0
@@ -138,7 +139,8 @@ def answer(request: bytes, *, environ: Mapping[str, str], cwd: str, uid: int) ->
 
 def main() -> int:
     """Entry of `python -m pserv.config.loader`."""
-    reply, code = answer(sys.stdin.buffer.read(), environ=os.environ, cwd=os.getcwd(), uid=os.geteuid())
+    asked = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
+    reply, code = answer(asked.files, asked.skip_invalid, environ=os.environ, cwd=os.getcwd(), uid=os.geteuid())
     sys.stdout.buffer.write(reply)
     sys.stdout.buffer.flush()
     return code

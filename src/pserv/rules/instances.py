@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -135,6 +136,22 @@ def last_port(spec: ServiceSpec, wanted: int) -> int:
     return 0 if spec.port is None else spec.port + max(wanted, 1) - 1
 
 
+def written(struct: msgspec.Struct) -> list[tuple[str, Any]]:
+    """Options with their values where these are neither defaults nor empty nor numbers: all that can hold texts."""
+    found = []
+    for field, default in _defaults(type(struct)):
+        value = getattr(struct, field)
+        if value is not default and value and not isinstance(value, (int, float)):
+            found.append((field, value))
+    return found
+
+
+@cache
+def _defaults(cls: type[msgspec.Struct]) -> tuple[tuple[str, Any], ...]:
+    fields, defaults = cls.__struct_fields__, cls.__struct_defaults__
+    return tuple(zip(fields, (None,) * (len(fields) - len(defaults)) + defaults, strict=True))
+
+
 def asked_for(value: Any) -> set[str]:
     """What the texts of a value ask for by `${pserv.…}`, known or not."""
     found: set[str] = set()
@@ -213,9 +230,8 @@ def _walk(value: Any, change: Callable[[str], str]) -> Any:
     if not isinstance(value, msgspec.Struct):
         return value
     changed = {}
-    for field in value.__struct_fields__:
-        old = getattr(value, field)
-        if not old or field in LEFT_ALONE or isinstance(old, (int, float)):
+    for field, old in written(value):
+        if field in LEFT_ALONE:
             continue
         new = _walk(old, change)
         if new is not old:
