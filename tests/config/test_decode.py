@@ -340,3 +340,23 @@ def test_a_probe_takes_its_times_from_defaults_and_not_its_kind(tmp_path: Path) 
     document = _load(tmp_path, f"{defaults}services: {{a: {{command: a, health: {{http: 80}}}}, b: {{command: b}}}}\n")
     assert document.services["a"].health == Health(http=Http(port=80), interval=3.0, failures=5)
     assert document.services["b"].health == Health(tcp=Tcp(port=1), interval=3.0, failures=5)
+
+
+@pytest.mark.parametrize(
+    ("written", "options"),
+    [
+        ("'0  3 * *  mon-fri'", {"schedule": "0 3 * * mon-fri"}),
+        ("'@Every 90s'", {"schedule": "@every 90s"}),
+        ("{cron: '@daily'}", {"schedule": "@daily"}),
+        ("{every: 90}", {"schedule": "@every 90"}),
+        (
+            "{cron: '@daily', timezone: Europe/Berlin, overlap: queue, missed: run}",
+            {"schedule": "@daily", "timezone": "Europe/Berlin", "overlap": "queue", "missed": "run"},
+        ),
+        ("{cron: '@daily', timezone: UTC}, timezone: UTC", {"schedule": "@daily", "timezone": "UTC"}),
+    ],
+)
+def test_schedules(tmp_path: Path, written: str, options: dict[str, str]) -> None:
+    spec = _service(tmp_path, f"schedule: {written}")
+    assert {name: getattr(spec, name) for name in options} == options
+    assert (spec.type, spec.autostart) == ("oneshot", True)

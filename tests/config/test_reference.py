@@ -88,6 +88,11 @@ def _accepts(schema: dict[str, Any], value: Any) -> bool:
         ("ready", "tcp:5432", True),
         ("ready", ["pg_isready", "-q"], True),
         ("ready", None, True),
+        ("schedule", "0 3 * * MON-FRI", True),
+        ("schedule", "@daily", True),
+        ("schedule", "@every 90s", True),
+        ("schedule", "hourly", False),
+        ("schedule", {"cron": "@daily", "timezone": "Europe/Berlin", "overlap": "kill"}, True),
     ],
 )
 def test_the_schema_knows_the_short_forms(option: str, value: object, right: bool) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from pserv.config import environment, hooks, neighbours, probing, scalars
+from pserv.config import environment, hooks, neighbours, probing, scalars, schedules
 from pserv.config.findings import Findings, Path, Wrong, short, shown
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
 from pserv.config.scalars import Spread, expected, suggestion
@@ -39,6 +39,8 @@ class Decoder:
             "call": self._call,
             "map": self._map,
             "needs": self._needs,
+            "schedule": lambda shape, node, path: schedules.read(self, shape, node, path),
+            "timezone": lambda shape, node, path: schedules.timezone(node, shape),
             "hooks": lambda shape, node, path: hooks.several(self, shape, node, path),
         }
 

@@ -105,6 +105,20 @@ _SERVICE: Final = {
     "graceful_timeout": "here it is written stop: {timeout: 30s}",
     "shutdown": _called("stop"),
     "log_location": _called("stdout"),
+    # what runs by the clock: systemd.timer, Kubernetes, pm2, ofelia, people
+    "cron": _called("schedule"),
+    "crontab": _called("schedule"),
+    "cronrestart": 'here it is written schedule: "0 3 * * *", for what runs to its end',
+    "oncalendar": 'here it is written schedule: "0 3 * * *", or @daily',
+    "onunitactivesec": 'here it is written schedule: "@every 90s"',
+    "onbootsec": 'here it is written schedule: "@every 90s", the first run so long after the start',
+    "every": 'here it is written schedule: "@every 90s"',
+    "interval": 'here it is written schedule: "@every 90s"',
+    "tz": _called("timezone"),
+    "persistent": "here it is written missed: run",
+    "concurrencypolicy": "here it is called overlap: skip (Forbid), queue, or kill (Replace)",
+    "backofflimit": "here it is written restart: on-failure:5",
+    "suspend": "stop it by pserv stop NAME; it runs again after pserv start NAME",
     "pidfile": "not needed: run the program in the foreground",
     "pid_file": "not needed: run the program in the foreground",
 }
@@ -185,7 +199,25 @@ _HTTP: Final = {
     "insecure": "here it is written verify: false",
 }
 
+_SCHEDULE: Final = {
+    "schedule": _called("cron"),
+    "expression": _called("cron"),
+    "line": _called("cron"),
+    "spec": _called("cron"),
+    "at": 'here it is written cron: "0 3 * * *"',
+    "interval": _called("every"),
+    "tz": _called("timezone"),
+    "zone": _called("timezone"),
+    "concurrency": "here it is called overlap: skip, queue or kill",
+    "concurrencypolicy": "here it is called overlap: skip (Forbid), queue, or kill (Replace)",
+    "maxconcurrent": "here it is called overlap: skip, queue or kill",
+    "retrigger": "here it is called overlap: skip, queue or kill",
+    "persistent": "here it is written missed: run",
+    "runonstart": "run it by pserv run NAME",
+}
+
 _TABLES: Final = {
+    "Schedule": _SCHEDULE,
     "ServiceSpec": _SERVICE,
     "top": _TOP,
     "Backoff": _BACKOFF,

@@ -23,7 +23,22 @@ _KINDS: Final[dict[str, Json]] = {
     "path": {"type": "string", "minLength": 1},
     "bool": {"anyOf": [{"type": "boolean"}, {"enum": [*sorted(TRUE), *sorted(FALSE)]}]},
     "duration": {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": _DURATION}]},
-    "schedule": {"type": "string", "pattern": r"^ *(@[A-Za-z]+|@every +[^ ].*|[^ @]+( +[^ ]+){4,5}) *$"},
+    "schedule": {
+        "anyOf": [
+            {"type": "string", "pattern": r"^ *(@[A-Za-z]+|@every +[^ ].*|[^ @]+( +[^ ]+){4,5}) *$"},
+            {
+                "type": "object",
+                "properties": {
+                    "cron": _TEXT,
+                    "every": _TEXT,
+                    "timezone": _TEXT,
+                    "overlap": {"enum": ["skip", "queue", "kill"]},
+                    "missed": {"enum": ["skip", "run"]},
+                },
+                "additionalProperties": False,
+            },
+        ]
+    },
     "timezone": {"type": "string", "minLength": 1},
     "size": {
         "anyOf": [

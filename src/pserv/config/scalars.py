@@ -252,42 +252,6 @@ def yaml_quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _schedule(node: Scalar, shape: Shape) -> str:
-    from pserv.rules import cron, schedule
-
-    line = " ".join(filled(node, shape).split())
-    try:
-        if schedule.period(line) is not None:
-            return f"{schedule.EVERY} {line.split(maxsplit=1)[1]}"
-        cron.parse(line)
-    except ValueError as error:
-        word = line.split()[0]
-        hint = 'write "MINUTE HOUR DAY MONTH WEEKDAY", as in "0 3 * * MON-FRI"'
-        if word.lower() == schedule.EVERY:
-            hint = f"write {schedule.EVERY} and a duration: {units.DURATION_FORMS}"
-        elif word.startswith("@"):
-            hint = suggestion(word, (*cron.NICKNAMES, schedule.EVERY)) or hint
-        raise Wrong(str(error), hint) from None
-    return line
-
-
-def _timezone(node: Scalar, shape: Shape) -> str:
-    from zoneinfo import ZoneInfo, available_timezones
-
-    name = filled(node, shape).strip()
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        known = tuple(sorted(available_timezones()))
-        own = tuple(each.rpartition("/")[2] for each in known)
-        near = suggestion(name, known)
-        if not near and (close := suggestion(name, own)):
-            near = f"did you mean '{known[own.index(close.split(chr(39))[1])]}'?"
-        hint = near or ("write Area/City, as in Europe/Berlin" if known else "install tzdata")
-        raise Wrong(f"there is no time zone {shown(name)} on this machine", hint) from None
-    return name
-
-
 READERS: Final[dict[str, Callable[[Scalar, Shape], Any]]] = {
     "text": _plain_text,
     "program": _program,
@@ -300,8 +264,6 @@ READERS: Final[dict[str, Callable[[Scalar, Shape], Any]]] = {
     "choice": _choice,
     "policy": _policy,
     "condition": _condition,
-    "schedule": _schedule,
-    "timezone": _timezone,
     "duration": _unit(units.parse_duration),
     "size": _unit(units.parse_size),
     "signal": _unit(units.parse_signal),

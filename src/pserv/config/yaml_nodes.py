@@ -218,6 +218,8 @@ def _problem(problem: str, context: str, char: str) -> tuple[str, str]:
         if char == "\t":
             return "a tab where YAML wants spaces", "indent with spaces"
         return f"a value cannot begin with {char!r}", quote
+    if "scanning an alias" in context and not char.isalnum():
+        return "a value cannot begin with '*'", quote
     if "mapping values are not allowed" in problem:
         return "a ':' that cannot stand here", f"{quote} if the ':' belongs to it; else check the indentation"
     if "unexpected ':'" in problem:
