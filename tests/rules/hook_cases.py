@@ -74,7 +74,7 @@ TOLD: dict[str, Any] = {"goal": Goal.DOWN, "order": "stopped by operator"}
 
 
 def hook(kind: str, cause: str, **fields: Any) -> HookRun:
-    run = HookRun(kind, 0, OURS, f"{kind} 'first'", 96.0, 60.0, False, cause)
+    run = HookRun(kind, 0, OURS, f"{kind} 'first'", 39.0, 60.0, False, cause)
     return replace(run, **fields)
 
 
@@ -140,7 +140,7 @@ def in_all() -> Iterator[Case]:
             yield Case(life, news, life, spec=spec, late=True)
         for quiet in (DependenciesChanged(), Configured()):
             yield Case(life, quiet, life, spec=spec)
-            other = replace(life, goal=Goal.UP, ready_at=None, deadline=140.0)
+            other = with_hook(replace(life, goal=Goal.UP, ready_at=None, deadline=140.0), since=80.0)
             yield Case(other, quiet, other, spec=spec)
     for order in (Start(), Hurry(), DependenciesChanged(), Configured()):
         for life in (preparing(), preparing(ready_at=96.0)):

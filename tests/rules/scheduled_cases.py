@@ -28,7 +28,7 @@ from pserv.model.events import (
     Unhealthy,
 )
 from pserv.model.hooks import Hooks
-from pserv.model.spec import ServiceSpec
+from pserv.model.spec import Backoff, ServiceSpec
 from pserv.model.states import Due, Ended, Goal, HookRun, Life, Phase, Result
 from pserv.rules.decision import stay
 from pserv.rules.machine import TABLE
@@ -130,7 +130,9 @@ def other_phases() -> Iterator[Case]:
     yield Case(before, Configured(), gone, spec=JOB, **TIME)
     for before in (exited(), failed()):
         yield Case(before, Configured(), rests(before, "scheduled by reload"), spec=JOB, **TIME)
-    before = starting(due=replace(COMING, deadline=1.0), deadline=None)
+    before = starting(due=replace(COMING, of="other"), deadline=None)
+    yield Case(before, Configured(), replace(before, due=AFTER, deadline=160.0), spec=KILL, **TIME)
+    before = starting(due=replace(COMING, deadline=1.0), deadline=None, health="unhealthy")
     yield Case(before, ClockChanged(), replace(before, due=COMING), spec=JOB, **TIME)
     yield Case(before, ClockChanged(), replace(before, due=COMING, deadline=110.002), spec=KILL, **TIME)
 
@@ -148,6 +150,13 @@ def tries() -> Iterator[Case]:
     yield Case(before, ClockChanged(), replace(before, due=COMING), spec=JOB, **TIME)
     before = replace(before, deadline=200.0)
     yield Case(before, ClockChanged(), replace(before, due=COMING, deadline=110.002), spec=KILL, **TIME)
+    tries = {"restart": "on-failure", "backoff": Backoff(jitter=0.0)}
+    before = backoff(due=replace(COMING, of="other"), deadline=200.0, since=98.0)
+    after = replace(before, due=AFTER)
+    yield Case(before, Configured(), replace(after, deadline=99.0), spec=replace(KILL, **tries), **TIME)
+    soon = {**TIME, "due": replace(AFTER, deadline=98.5)}
+    after = replace(before, due=soon["due"], deadline=98.5)
+    yield Case(before, Configured(), after, spec=replace(KILL, **tries), **soon)
 
 
 def ends() -> Iterator[Case]:
@@ -234,11 +243,16 @@ def _late_hooks(kill: ServiceSpec) -> Iterator[Case]:
     told = "the next run is due at P: ends pre_start 'first'"
     gives_up = replace(late, phase=Phase.CLEANING, since=NOW, reason=told, hook=asked, deadline=102.0)
     yield Case(late, DeadlinePassed(), gives_up, EndHook(OURS), spec=kill, **TIME)
-    moved = preparing(due=replace(COMING, deadline=90.0), deadline=90.0)
+    moved = preparing(due=replace(COMING, deadline=90.0), deadline=90.0, hook=replace(late.hook, since=96.0))
     again = replace(moved, due=COMING, deadline=110.002)
     yield Case(moved, DeadlinePassed(), again, spec=kill, **TIME)
     yield Case(moved, ClockChanged(), again, spec=kill, **TIME)
-    yield Case(moved, ClockChanged(), replace(again, deadline=156.0), spec=replace(kill, overlap="skip"), **TIME)
+    skip = replace(kill, overlap="skip")
+    for news in (ClockChanged(), Configured()):
+        yield Case(moved, news, replace(again, deadline=156.0), spec=skip, **TIME)
+    old = replace(moved, due=replace(COMING, of="other"))
+    yield Case(old, Configured(), replace(old, due=AFTER, deadline=156.0), spec=skip, **TIME)
+    yield Case(old, Configured(), replace(old, due=AFTER, deadline=156.0), spec=replace(kill, timezone="UTC"), **TIME)
     ended = replace(late, hook=asked, deadline=99.0)
     yield Case(ended, DeadlinePassed(), *_killed(ended), spec=kill, **TIME)
     yield Case(ended, ClockChanged(), replace(ended, due=replace(PAST, deadline=90.002)), spec=kill, **TIME)

@@ -233,19 +233,48 @@ def test_a_dead_supervisor_doubles_nothing() -> None:
 
 def test_another_schedule_acts_at_once() -> None:
     made = world()
-    made.document = World({"job": scheduled("0 0 * * *")}).document
+    reload(made, {"job": scheduled("0 0 * * *")})
+    assert made.life("job").reason.startswith("next run at 2023-11-15 00:00:00 UTC")
+
+
+def test_another_schedule_acts_on_what_is_under_way() -> None:
+    made = world(overlap="kill")
+    made.wait(20)
+    made.spawned("job")
+    reload(made, {"job": scheduled("0 0 * * *", overlap="kill")})
+    made.wait(600)
+    assert made.state("job") == "starting", "what was due by the old line ends nothing"
+    reload(made, {"job": scheduled(overlap="kill")})
+    made.wait(60)
+    assert made.state("job") == "stopping"
+    reload(made, {"job": scheduled("0 0 * * *", overlap="kill")})
+    made.exited("job", None, 15)
+    assert made.life("job").reason.startswith("next run at 2023-11-15 00:00:00 UTC")
+
+
+def test_without_its_schedule_a_oneshot_is_stopped_and_another_one_starts() -> None:
+    made = booted({"job": scheduled(), "web": scheduled()})
+    reload(made, {"job": service(type="oneshot"), "web": service()})
+    assert (made.state("job"), made.life("job").reason) == ("stopped", "not scheduled any more")
+    made.spawned("web")
+    assert made.state("web") == "running"
+    reload(made, {"job": scheduled(), "web": scheduled()})
+    assert made.state("job") == "stopped", "a reload starts nothing that is stopped"
+    made.exited("web", None, 15)
+    assert made.life("web").resting
+
+
+def reload(made: World, services: dict[str, ServiceSpec]) -> None:
+    made.document = World(services).document
     made.orders.declare(made.document)
     made.orders.align("reload")
-    assert made.life("job").reason.startswith("next run at 2023-11-15 00:00:00 UTC")
 
 
 def test_a_oneshot_that_gets_a_schedule_waits_for_it() -> None:
     made = World({"job": service(type="oneshot")})
     made.boot()
     finish(made)
-    made.document = World({"job": scheduled()}).document
-    made.orders.declare(made.document)
-    made.orders.align("reload")
+    reload(made, {"job": scheduled()})
     assert made.life("job").resting
 
 

@@ -103,7 +103,8 @@ def reconsider(spec: ServiceSpec, life: Life, event: Configured, situation: Situ
         phase = Phase.FAILED if verdict.failed else Phase.EXITED
         return Decision(at_rest(life, phase, situation.now, verdict.reason))
     latest = life.since + restart.longest(spec.backoff, life.attempt)
-    return Decision(replace(life, deadline=min(life.deadline, latest)))
+    known = schedule.caught_up(spec, life, situation)
+    return Decision(replace(known, deadline=soonest(life.deadline, latest, schedule.replaced_at(spec, known))))
 
 
 def over(spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[Effect, ...]) -> Decision:

@@ -59,7 +59,7 @@ def _unscheduled(spec: ServiceSpec, life: Life, situation: Situation) -> Decisio
     return Decision(at_rest(down, Phase.STOPPED, situation.now, down.order))
 
 
-def retime(spec: ServiceSpec, life: Life, event: ClockChanged, situation: Situation) -> Decision:
+def retime(spec: ServiceSpec, life: Life, event: ClockChanged | Configured, situation: Situation) -> Decision:
     """when the next run is due is computed anew"""
     known = schedule.caught_up(spec, life, situation)
     if known.phase is Phase.STARTING:

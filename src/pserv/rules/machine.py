@@ -101,7 +101,7 @@ TABLE: Table = {
     (PREPARING, Restart): Cell(hooks.restart_preparing, (CLEANING,)),
     (PREPARING, Hurry): Cell(stay, (PREPARING,)),
     (PREPARING, DependenciesChanged): Cell(stay, (PREPARING,)),
-    (PREPARING, Configured): Cell(stay, (PREPARING,)),
+    (PREPARING, Configured): Cell(due.retime, (PREPARING,)),
     (PREPARING, DeadlinePassed): Cell(hooks.overdue, (PREPARING, CLEANING)),
     (PREPARING, ClockChanged): Cell(due.retime, (PREPARING,)),
     (PREPARING, HookEnded): Cell(hooks.prepared, (STOPPED, CLEANING, *BEGUN, BACKOFF)),

@@ -51,10 +51,10 @@ def extended(spec: ServiceSpec, life: Life, event: Extended, situation: Situatio
 
 def configured(spec: ServiceSpec, life: Life, event: Configured, situation: Situation) -> Decision:
     """take the deadline anew from the spec; a probe that is declared no more holds nothing up"""
-    known = life
+    known = schedule.caught_up(spec, life, situation)
     if spec.health is None and life.health:
         reason = "its health is not probed any more" if life.health == "unhealthy" else life.reason
-        known = replace(life, health="", reason=reason)
+        known = replace(known, health="", reason=reason)
     answered = spec.ready_by == "exec" or (_by_health(spec) and life.health == "healthy")
     if life.started and life.ready_at is None and answered:
         known = replace(known, ready_at=situation.now, reason="ready: it is not waited for any more")

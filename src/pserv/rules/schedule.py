@@ -67,7 +67,8 @@ def coming(spec: ServiceSpec, now: float, wall: float, zone: tzinfo, last: Due |
 def following(spec: ServiceSpec, now: float, wall: float, zone: tzinfo, count: int, first: Due | None) -> list[Due]:
     """The next times, beginning with `first` where that is still to come."""
     found: list[Due] = []
-    due = first if first is not None and not is_over(first, now, wall) else coming(spec, now, wall, zone, first)
+    still_next = first is not None and first.of == known_as(spec) and not is_over(first, now, wall)
+    due = first if still_next else coming(spec, now, wall, zone, first)
     while due is not None and len(found) < count:
         found.append(due)
         due = coming(spec, due.deadline, due.at, zone, due)
@@ -98,10 +99,12 @@ def retimed(due: Due, situation: Situation) -> Due:
 
 
 def caught_up(spec: ServiceSpec, life: Life, situation: Situation) -> Life:
-    """With the time that is due next as the clock shows it now; one that was missed is told, and left out if it is."""
+    """With the time that is due next as schedule and clock are now; one that was missed is told."""
     due = life.due
     if spec.schedule is None or due is None:
         return life
+    if due.of != known_as(spec):
+        return replace(life, due=situation.due)
     if not passed(due, situation) or jumped(due, situation) < GRACE:
         return replace(life, due=retimed(due, situation))
     if spec.missed == "run":
@@ -135,9 +138,10 @@ def rest(spec: ServiceSpec, life: Life, situation: Situation, cause: str) -> Lif
 
 def replaced_at(spec: ServiceSpec, life: Life) -> float | None:
     """When the run under way is to make place for the next, on the monotonic clock; None where it never is."""
-    if spec.schedule is None or spec.overlap != "kill" or life.once or life.due is None:
+    due = life.due
+    if spec.overlap != "kill" or life.once or due is None or spec.schedule is None or due.of != known_as(spec):
         return None
-    return life.due.deadline
+    return due.deadline
 
 
 def replaces(spec: ServiceSpec, life: Life, situation: Situation) -> bool:

@@ -318,6 +318,8 @@ class Session:
 
     def _ring(self) -> None:
         self._alarm = None
+        if self._clock_watch is not None:
+            self._clock_watch.look()
         self.supervisor.tick()
         self._set_alarm()
 

@@ -1,7 +1,7 @@
 """Which runs of scheduled services come next, and whether the wall clock was set meanwhile. Decides nothing.
 
-The clock is looked at once a minute, and only while something has a schedule: monotonic timers neither see that it was
-set nor that the machine slept.
+The clock is looked at whenever a deadline of a service has come, and once a minute, while something has a schedule:
+monotonic timers neither see that it was set nor that the machine slept.
 """
 
 from __future__ import annotations
@@ -48,19 +48,24 @@ class ClockWatch:
         self._changed = changed
         self._timer: Timer | None = None
         self._offset = 0.0
+        """Of the wall clock to the monotonic one; first it counts as set: who knows what was while nobody looked."""
 
     def keep(self, needed: bool) -> None:
         """Watch as long as it is needed."""
         if needed and self._timer is None:
-            self._offset = self._clock.wall() - self._clock.now()
-            self._timer = self._tasks.after(LOOK_EVERY, self._look)
+            self._timer = self._tasks.after(LOOK_EVERY, self._ring)
+            self.look()
         elif not needed and self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _look(self) -> None:
-        self._timer = self._tasks.after(LOOK_EVERY, self._look)
+    def look(self) -> None:
+        """Compare the clocks, since we are awake."""
         offset = self._clock.wall() - self._clock.now()
-        if abs(offset - self._offset) > SLACK:
+        if self._timer is not None and abs(offset - self._offset) > SLACK:
             self._offset = offset
             self._changed()
+
+    def _ring(self) -> None:
+        self._timer = self._tasks.after(LOOK_EVERY, self._ring)
+        self.look()
