@@ -19,19 +19,16 @@ def tell(path: Path, text: str) -> str:
     return f"{{shell: 'echo {text} >> {path}'}}"
 
 
-def gate(folder: Path, name: str, after: str = "") -> str:
-    """A hook that notes its start, waits until somebody opens the FIFO `name` for writing, and notes its end."""
-    fifo = folder / name
-    os.mkfifo(fifo)
-    done = folder / "done"
-    return f"{{shell: 'echo begin {name} >> {done}; read x < {fifo}; echo end {name} >> {done}{after}', timeout: 60s}}"
+def gate(folder: Path) -> str:
+    """A hook that waits until `open_gate`, and not any more after it."""
+    os.mkfifo(folder / "gate")
+    return f"{{shell: 'test -e {folder}/open || read x < {folder}/gate', timeout: 60s}}"
 
 
-def open_gate(folder: Path, name: str) -> None:
-    """The hook at this gate goes on, and waits there no more (the end of the daemon may run it again)."""
-    (folder / name).write_text("go\n")
-    (folder / name).unlink()
-    (folder / name).write_text("go\n")
+def open_gate(folder: Path) -> None:
+    """The hook at the gate goes on."""
+    (folder / "open").touch()
+    (folder / "gate").write_text("go\n")
 
 
 def in_hook(title: str, row: ServiceStatus) -> bool:
@@ -154,7 +151,7 @@ services:
 
 @pytest.mark.parametrize("kind", ["pre_start", "pre_stop", "post_stop"])
 def test_what_is_ordered_while_a_hook_runs(tmp_path: Path, kind: str) -> None:
-    services = f"services: {{web: {{command: {SLEEP}, autostart: false, hooks: {{{kind}: {gate(tmp_path, 'gate')}}}}}}}"
+    services = f"services: {{web: {{command: {SLEEP}, autostart: false, hooks: {{{kind}: {gate(tmp_path)}}}}}}}"
     with Daemon(tmp_path, services) as daemon:
         daemon.up()
         daemon.pserv("start", "web", "--no-wait", check=0)
@@ -168,39 +165,9 @@ def test_what_is_ordered_while_a_hook_runs(tmp_path: Path, kind: str) -> None:
             daemon.pserv("stop", "web", check=0)
         else:
             daemon.pserv("start", "web", "--no-wait", check=0)
-            open_gate(tmp_path, "gate")
+            open_gate(tmp_path)
             daemon.until("web", lambda row: row.state.value == "running")
         assert not daemon.status()["web"].hooks
-
-
-@pytest.mark.parametrize("kind", ["pre_start", "post_start", "pre_stop", "post_stop", "on_failed"])
-def test_a_supervisor_that_dies_while_a_hook_runs_is_no_reason_to_run_it_twice(tmp_path: Path, kind: str) -> None:
-    """The hook goes on, one that had finished is not run again, and what comes after it comes."""
-    done = tmp_path / "done"
-    first, last = tell(done, "first"), tell(done, "last")
-    command = "/no/such/program" if kind == "on_failed" else SLEEP
-    services = f"""
-services:
-  web:
-    command: {command}
-    autostart: false
-    max_retries: 0
-    hooks: {{{kind}: [{first}, {gate(tmp_path, "gate")}, {last}]}}
-"""
-    with Daemon(tmp_path, services) as daemon:
-        daemon.up()
-        daemon.pserv("start", "web", "--no-wait", check=0)
-        if kind in ("pre_stop", "post_stop"):
-            daemon.until_state("web", "running")
-            daemon.pserv("stop", "web", "--no-wait", check=0)
-        gated = f"{kind} 'echo begin"
-        daemon.until("web", lambda row: in_hook(gated, row))
-        daemon.kill_supervisor()
-        assert daemon.until("web", lambda row: in_hook(gated, row)).hooks
-        open_gate(tmp_path, "gate")
-        state = {"pre_start": "running", "post_start": "running", "on_failed": "failed"}.get(kind, "stopped")
-        daemon.until("web", lambda row: row.state.value == state and not row.hooks)
-        assert done.read_text().splitlines() == ["first", "begin gate", "end gate", "last"]
 
 
 def test_the_end_of_the_daemon_waits_for_on_failed_and_hurries_when_told(tmp_path: Path) -> None:

@@ -179,20 +179,6 @@ def test_lines_of_an_earlier_run_make_nothing_ready(tmp_path: Path) -> None:
         assert daemon.until_restarted("web", pid).pid == row.pid
 
 
-def test_a_supervisor_that_dies_while_a_start_is_probed(tmp_path: Path) -> None:
-    here = tmp_path / "here"
-    services = f"services: {{web: {{command: sleep 1000, ready: 'file:{here}', start_timeout: 60s}}}}\n"
-    with Daemon(tmp_path, services) as daemon:
-        daemon.up("--no-wait")
-        before = daemon.until("web", lambda row: row.pid is not None)
-        daemon.kill_supervisor()
-        after = daemon.until("web", lambda row: row.pid is not None)
-        assert (after.pid, after.state.value, after.ready) == (before.pid, "starting", False)
-        here.touch()
-        row = daemon.until_state("web", "running")
-        assert (row.pid, row.restarts) == (before.pid, 0)
-
-
 def test_a_supervisor_that_dies_does_not_forget_what_is_ill(tmp_path: Path, port: int) -> None:
     health = f"{{http: {{port: {port}}}, interval: 100ms, failures: 1, on_failure: alert}}"
     with Daemon(tmp_path, f"services: {{web: {{{server(tmp_path, port)}, health: {health}}}}}\n") as daemon:
