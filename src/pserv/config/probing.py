@@ -43,7 +43,11 @@ def short(decoder: Decoder, shape: Shape, node: Scalar, path: Path) -> dict[str,
         return {"http": url(written)}
     if scheme == "tcp" and colon:
         return {"tcp": _address(written, rest)}
-    if scheme in ("unix", "file") and colon and rest.strip("/"):
+    if scheme in ("unix", "file") and colon and rest:
+        if not rest.strip("/"):
+            raise Wrong(
+                f"{shown(written)} names no {'socket' if scheme == 'unix' else 'file'}", f"write {scheme}:/path"
+            )
         return {scheme: {"path": resolved(rest.removeprefix("//"), node)}}
     if scheme == "log" and rest.strip():
         return {"log": {"pattern": rest.strip()}}
