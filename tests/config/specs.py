@@ -33,6 +33,7 @@ _SIMPLE: dict[str, st.SearchStrategy[Any]] = {
     "command": st.lists(WORDS, max_size=3).map(lambda words: ("prog", *words)),
     "arguments": st.lists(WORDS, max_size=3).map(tuple),
     "environment": st.dictionaries(NAMES, st.text(_CHARACTERS, max_size=8), max_size=3),
+    "address": st.one_of(st.integers(1, 65535).map(str), PATHS.map(lambda path: f"unix:{path}")),
     "map": st.dictionaries(NAMES, WORDS, max_size=3),
     "call": st.lists(WORDS, max_size=3).map(lambda words: ("prog", *words)),
 }
@@ -47,6 +48,10 @@ def values(shape: Shape) -> st.SearchStrategy[Any]:
     if shape.kind == "needs":
         assert shape.item is not None
         return st.dictionaries(NAMES, structs(shape.item), max_size=3)
+    if shape.kind == "sockets":
+        assert shape.item is not None
+        names = NAMES.map(lambda name: f"{name}-x")
+        return st.dictionaries(names, structs(shape.item), max_size=3)
     if shape.positive:
         return _SIMPLE[shape.kind].filter(bool)
     if shape.choices:

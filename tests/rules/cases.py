@@ -38,6 +38,7 @@ from pserv.model.states import Goal, Life, Phase, Result
 from pserv.rules.machine import TABLE
 
 from .hook_cases import hook_cases
+from .lazy_cases import lazy_cases
 from .lives import (
     BAD,
     BRIEF,
@@ -55,6 +56,7 @@ from .lives import (
     ending,
     exited,
     failed,
+    listening,
     rested,
     running,
     starting,
@@ -98,6 +100,7 @@ def idle() -> Iterator[Case]:
     nothing: dict[Life, tuple[Event, ...]] = {
         stopped(): (Stop(), Hurry(), DependenciesChanged(), Configured()),
         waiting(): (Hurry(),),
+        listening(): (Start(), Hurry(), DependenciesChanged()),
         starting(): (Start(), Hurry(), DependenciesChanged(), Unhealthy(RUN, "http 500")),
         running(): (Start(), Hurry(), DependenciesChanged()),
         stopping(): (DependenciesChanged(),),
@@ -300,4 +303,5 @@ CASES = (
     *lives_on(),
     *hook_cases(),
     *SCHEDULED,
+    *lazy_cases(),
 )

@@ -11,11 +11,15 @@ from pserv.model.errors import Refused
 from pserv.model.events import (
     Effect,
     Event,
+    Listen,
+    Restart,
     RunHook,
     Situation,
     Spawn,
 )
+from pserv.model.events import Run as RunNow
 from pserv.model.hooks import Hook, Hooks
+from pserv.model.listening import Socket
 from pserv.model.probe import Health, Ready, Tcp
 from pserv.model.spec import ServiceSpec, StopStep
 from pserv.model.spec import Stop as StopSpec
@@ -37,6 +41,12 @@ READY = replace(SPEC, ready=Ready(tcp=PORT))
 S6 = replace(SPEC, ready=Ready(fd=3))
 HEALTH = replace(SPEC, health=Health(tcp=PORT, interval=2.0, timeout=1.0, failures=2))
 """A round of failing checks takes 6 s."""
+
+SOCKETS = {"http": Socket(listen="8080")}
+LAZY = replace(SPEC, sockets=SOCKETS, lazy=True)
+WAITS = "waits for a connection on tcp *:8080"
+ORDER = 60
+"""The order to listen that such a life waits for."""
 
 FIRST, SECOND = Hook(command=("first",)), Hook(command=("second",), timeout=5.0, on_failure="ignore")
 
@@ -101,6 +111,11 @@ def up(phase: Phase, reason: str, **fields: Any) -> Life:
 
 def waiting(**fields: Any) -> Life:
     return up(Phase.WAITING, "waiting for db", **fields)
+
+
+def listening(**fields: Any) -> Life:
+    life = up(Phase.LISTENING, f"started by operator; {WAITS}", attempt=0, restarts=0, ended=OK)
+    return replace(life, **{"listens": ORDER, "listening": True, **fields})
 
 
 def backoff(**fields: Any) -> Life:
@@ -194,20 +209,29 @@ def rested(before: Life, phase: Phase, reason: str, **fields: Any) -> Life:
 def begun(
     before: Life, event: Event, reason: str, *effects: Effect, spec: ServiceSpec = SPEC, **fields: Any
 ) -> Iterator[Case]:
-    """The four ways that a start may go: spawned, blocked, hopeless, prepared by a hook."""
+    """The ways that a start may go: spawned, blocked, hopeless, prepared by a hook; lazy, unless that is over."""
     up = rested(before, Phase.STARTING, reason, goal=Goal.UP, **fields)
+    if not up.woken and not isinstance(event, (Restart, RunNow)):
+        lazy = replace(spec, lazy=True, sockets=SOCKETS)
+        since = before.since if before.phase in (Phase.WAITING, Phase.LISTENING) else NOW
+        waits = replace(up, phase=Phase.LISTENING, since=since, listening=True, listens=NEXT)
+        waits = replace(waits, reason=f"{reason}; {WAITS}")
+        yield Case(before, event, waits, *effects, Listen(NEXT), spec=lazy)
+        if spec.lazy:
+            return
+    up = replace(up, listening=bool(spec.sockets))
     limit = spec.time_to_start
     waited = NOW - before.since if before.phase is Phase.WAITING else 0.0
     spawned = replace(up, run=NEXT, killed=False, survivors=(), waited=waited)
     spawned = replace(spawned, deadline=None if limit is None else NOW + limit)
     yield Case(before, event, spawned, *effects, Spawn(NEXT), spec=spec)
-    since = before.since if before.phase is Phase.WAITING else NOW
-    waits = replace(up, phase=Phase.WAITING, reason="waiting for x", since=since)
+    since = before.since if before.phase in (Phase.WAITING, Phase.LISTENING) else NOW
+    waits = replace(up, phase=Phase.WAITING, reason="waiting for x", since=since, listening=before.listening)
     yield Case(before, event, waits, *effects, spec=spec, blocked="waiting for x")
     patient = replace(waits, deadline=104.0)
     yield Case(before, event, patient, *effects, spec=spec, blocked="waiting for x", until=104.0)
     since = before.since if before.phase is Phase.FAILED else NOW
-    fails = replace(up, phase=Phase.FAILED, reason="needs y, which failed: z", since=since)
+    fails = replace(up, listening=False, phase=Phase.FAILED, reason="needs y, which failed: z", since=since)
     yield Case(before, event, fails, *effects, spec=spec, blocked="w", hopeless="needs y, which failed: z")
     prepared = replace(spec, hooks=Hooks(pre_start=(FIRST, SECOND), pre_stop=spec.hooks.pre_stop))
     hook = HookRun("pre_start", 0, NEXT, "pre_start 'first'", NOW, 60.0, False, reason)

@@ -10,6 +10,7 @@ import msgspec
 
 from pserv.model.events import (
     Configured,
+    Connected,
     DeadlinePassed,
     DependenciesChanged,
     Effect,
@@ -25,6 +26,8 @@ from pserv.model.events import (
     Hurry,
     Kill,
     KillHook,
+    Listen,
+    ListenFailed,
     Ready,
     Restart,
     RunHook,
@@ -149,6 +152,11 @@ class World:
                 self.live, self.last_run, self.last_attempt = Run(run, self.now), run, run
                 self.reconfigured = False
                 self.automatic.append(self.now)
+            case Listen(run):
+                assert self.live is None, "listens beside a run"
+                assert self.spec.sockets, "listens on nothing"
+                assert run > self.last_run, "a run id seen before"
+                self.last_run = run
             case Signal(run) | Kill(run):
                 assert self.live is not None, "a signal to nobody"
                 assert run == self.live.run, "a signal to another run"
@@ -178,6 +186,17 @@ class World:
         self.spec, self.counted_before = spec, max(self.life.attempt, self.life.hung)
         self.reconfigured = True
         self.post(Configured())
+
+    def connects(self) -> None:
+        """Somebody does, or is still there."""
+        if self.life.phase is Phase.LISTENING:
+            self.automatic.clear()
+            self.post(Connected(self.life.listens, "http"))
+            assert self.life.phase is not Phase.LISTENING
+
+    def listen_fails(self) -> None:
+        if self.life.phase is Phase.LISTENING:
+            self.post(ListenFailed(self.life.listens, 98, "tcp *:8080", "Address already in use"))
 
     def spawn_succeeds(self) -> None:
         if self.live is not None and self.live.forked:
@@ -287,6 +306,8 @@ class World:
         news = (Ready(run), Unready(run, "x"), Healthy(run), Unhealthy(run, "x"), WatchdogExpired(run, "x"))
         facts = () if run == self.last_attempt else (*facts, *news, Extended(run, self.now + 1000.0))
         hooked = before.hook is not None and before.hook.run == run
+        if run != before.listens:
+            facts = (*facts, Connected(run), ListenFailed(run, 98))
         for event in facts if hooked else (*facts, HookEnded(run, "exit code 1"), HookGone(run)):
             assert self.post(event) == ()
             assert self.life is before
@@ -318,6 +339,7 @@ class World:
         assert (life.since == before.since) or life.since == self.now
         self.check_run(life)
         self.check_deadline(life)
+        self.check_sockets(life)
         self.check_goal(life, event)
         self.check_restarts(life)
         assert self.failures == self.expected_failures, "crash records are kept of failures only, and of each"
@@ -356,6 +378,13 @@ class World:
             assert (life.ready_at, life.well_at, life.health, life.extended) == (None, None, "", None)
         assert (life.phase is Phase.RUNNING and machine.settled(life)) <= (life.ready_at is not None)
         assert not life.hung or life.phase in LIVING | HOOKED
+
+    def check_sockets(self, life: Life) -> None:
+        """Its sockets are open from its first start until it is at rest, and closed then."""
+        assert (life.phase is Phase.LISTENING) <= (bool(life.listens) and life.listening and not life.woken)
+        assert life.listening <= (life.phase not in UNTIMED)
+        if life.phase in ALIVE and not self.reconfigured:
+            assert life.listening is bool(self.spec.sockets)
 
     def check_deadline(self, life: Life) -> None:
         assert life.deadline is None or math.isfinite(life.deadline)
@@ -396,7 +425,7 @@ def run_history(world: World, codes: Sequence[int]) -> None:
     for code in numbers:
         detail = next(numbers, 0)
         world.chance = detail / 256
-        match code % 28:
+        match code % 31:
             case 0 | 1:
                 world.order(Start())
             case 2:
@@ -438,5 +467,9 @@ def run_history(world: World, codes: Sequence[int]) -> None:
                 world.asks_for_time(detail / 8)
             case 24 | 25 | 26:
                 world.hook_ends("exit code 1" * (detail % 3 == 0), gone=detail // 4 % 3 > 0)
+            case 27 | 28:
+                world.connects()
+            case 29:
+                world.listen_fails() if detail % 4 == 0 else world.connects()
             case _:
                 world.hurry() if detail % 8 == 0 else world.hook_ends()

@@ -48,6 +48,7 @@ from .lives import (
     ending,
     exited,
     failed,
+    listening,
     rested,
     running,
     starting,
@@ -278,7 +279,7 @@ def nothing_to_do() -> Iterator[Case]:
     """Cells without effect have none on what is scheduled either."""
     due = replace(COMING, deadline=1.0)
     living = (starting(), running(), closing(), stopping(), ending(), cleaning())
-    lives = (stopped(), waiting(), preparing(), *living, backoff(), exited(), failed())
+    lives = (stopped(), waiting(), listening(), preparing(), *living, backoff(), exited(), failed())
     events = {Stop: Stop(), Start: Start(), Unhealthy: Unhealthy(RUN, "x", ends=False)}
     for before in lives:
         for (phase, event), cell in TABLE.items():

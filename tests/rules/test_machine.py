@@ -92,6 +92,7 @@ def test_every_phase_has_a_public_state() -> None:
     [
         (Life(Phase.STOPPED, Goal.DOWN), True, True),
         (Life(Phase.WAITING, Goal.UP), False, False),
+        (Life(Phase.LISTENING, Goal.UP), True, True),
         (Life(Phase.PREPARING, Goal.UP), False, False),
         (Life(Phase.WAITING, Goal.UP, resting=True), True, True),
         (Life(Phase.STARTING, Goal.UP), False, False),

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from pserv.model.hooks import KINDS, Hook, Reload
+from pserv.model.listening import Socket
 from pserv.model.needs import Need
 from pserv.model.probe import File, Health, Http, Log, Ready, Tcp, Unix
 from pserv.model.spec import Backoff, DaemonSpec, Document, ServiceSpec, Stop, StopStep
@@ -63,6 +64,8 @@ CHANGED: dict[str, Any] = {
     "stop.steps": (StopStep(3, 30.0),),
     **{f"hooks.{kind}": (Hook(command=("a", kind)),) for kind in KINDS},
     "reload": Reload(signal=1),
+    "lazy": True,
+    "sockets": {"http": Socket(listen="8080")},
 }
 FIXED = {
     "exec",
@@ -84,6 +87,7 @@ FIXED = {
     "stderr",
     "tty",
     "watchdog",
+    "sockets",
 }
 """What needs a new run, told here once more: what cannot change under a process that has started."""
 

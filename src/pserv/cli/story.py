@@ -154,6 +154,7 @@ def _facts(story: dict[str, Any], now: float) -> list[tuple[str, str]]:
         ("command", printable(story["command"])),
         ("in", story["cwd"]),
         ("as", story["user"]),
+        ("listens", ", ".join(map(printable, story.get("sockets") or ()))),
         ("needs", ", ".join(story["depends_on"])),
         ("needed by", ", ".join(story["needed_by"])),
         ("tags", ", ".join(story["tags"])),

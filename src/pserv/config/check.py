@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from pserv.config import check_instances, check_probes, check_schedule, commandline
+from pserv.config import check_instances, check_probes, check_schedule, check_sockets, commandline
 from pserv.config.findings import Findings, short, shown
 from pserv.config.fragments import ONE_OF, Declared
 from pserv.config.nodes import Scalar
@@ -41,10 +41,17 @@ class Check:
             self._hooks(declared)
             self._life(declared)
             self._probes(declared)
+            self._sockets(declared)
             self._places(declared)
         self._findings.service = ""
         self._dependencies()
         self._shared_files()
+        for name, socket, message, hint in check_sockets.shared(
+            {each.name: each.spec for each in self._services.values()}
+        ):
+            self._findings.service = name
+            self._wrong(self._services[name], "sockets", message, hint, socket)
+        self._findings.service = ""
 
     def _wrong(self, declared: Declared, option: str, message: str, hint: str, *inner: str) -> None:
         path = ("services", declared.name, *((option, *inner) if option else ()))
@@ -182,6 +189,15 @@ class Check:
         for option, message in check_schedule.notes(declared.spec, declared.written.get("autostart")):
             self._note(declared, option, message)
 
+    def _sockets(self, declared: Declared) -> None:
+        if not declared.spec.sockets and not declared.spec.lazy:
+            return
+        first = check_instances.first(declared.name, declared.spec)
+        for (option, *inner), message, hint in check_sockets.mistakes(first, self._uid):
+            self._wrong(declared, option, message, hint, *inner)
+        for told in check_sockets.notes(first, self._uid):
+            self._note(declared, "sockets", told)
+
     def _places(self, declared: Declared) -> None:
         spec = check_instances.first(declared.name, declared.spec)
         if spec.cwd is not None and not os.path.isdir(spec.cwd):
@@ -231,6 +247,9 @@ class Check:
         if need.condition == "healthy" and spec.health is None:
             hint = f"give {short(name)} a health probe, or write {short(name)}: ready"
             self._wrong(declared, "depends_on", f"{shown(name)} has no health probe to be healthy by", hint, name)
+        if need.condition == "healthy" and spec.health is not None and spec.lazy:
+            message = f"{shown(name)} is lazy, and not asked for its health before somebody connects"
+            self._wrong(declared, "depends_on", message, f"write {short(name)}: ready, or remove its lazy", name)
         if need.condition != "completed" or spec.type == "oneshot":
             return
         if spec.policy in ("always", "on-success"):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from pserv.config import environment, hooks, neighbours, probing, scalars, schedules
+from pserv.config import environment, hooks, neighbours, probing, scalars, schedules, sockets
 from pserv.config.findings import Findings, Path, Wrong, short, shown
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
 from pserv.config.scalars import Spread, expected, suggestion
@@ -20,7 +20,9 @@ Written = dict[str, Any]
 UNSET: Final = object()
 """An empty section (`env:` with all its lines commented out) is as good as none."""
 
-_MAY_BE_EMPTY: Final = frozenset(("struct", "list", "words", "arguments", "environment", "map", "needs", "hooks"))
+_MAY_BE_EMPTY: Final = frozenset(
+    ("struct", "list", "words", "arguments", "environment", "map", "needs", "hooks", "sockets")
+)
 _FEW: Final = 12
 
 
@@ -41,6 +43,8 @@ class Decoder:
             "needs": self._needs,
             "schedule": lambda shape, node, path: schedules.read(self, shape, node, path),
             "timezone": lambda shape, node, path: schedules.timezone(node, shape),
+            "address": lambda shape, node, path: sockets.address(_scalar(node), shape),
+            "sockets": lambda shape, node, path: sockets.several(self, shape, node, path),
             "hooks": lambda shape, node, path: hooks.several(self, shape, node, path),
         }
 
@@ -266,6 +270,12 @@ class Decoder:
         if not isinstance(value, Scalar) or not value.text.strip():
             raise Wrong("shell is no line for /bin/sh", 'write {shell: "a | b"}', value)
         return ("/bin/sh", "-c", scalars.text(value))
+
+
+def _scalar(node: Node) -> Scalar:
+    if not isinstance(node, Scalar):
+        raise Wrong(f"{node.called} where an address is expected", f"write {sockets.FORMS[0]}, or {sockets.FORMS[-1]}")
+    return node
 
 
 def _as_struct(shape: Shape, node: Node, path: Path) -> str:

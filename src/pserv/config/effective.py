@@ -60,6 +60,10 @@ def written(shape: Shape, value: Any, *, defaults: bool = True) -> Any:
         return units.show_octal(value)
     if shape.kind == "needs":
         return _needs(shape, value)
+    if shape.kind == "sockets":
+        assert shape.item is not None
+        forms = {name: _struct(shape.item, each, False) for name, each in value.items()}
+        return {name: form["listen"] if form.keys() == {"listen"} else form for name, form in forms.items()}
     if isinstance(value, tuple):
         return [written(shape.item, each) if shape.item else each for each in value]
     return msgspec.to_builtins(value)

@@ -72,6 +72,11 @@ _SERVICE: Final = {
     "after": _called("depends_on"),
     "wants": "here it is written depends_on: {NAME: {required: false}}",
     "bindsto": _called("depends_on"),
+    "listenstream": "here it is written sockets: {NAME: 8080}, or {NAME: unix:/run/app.sock}",
+    "listendatagram": "here it is written sockets: {NAME: udp://:53}",
+    "socket": _called("sockets"),
+    "use_sockets": "here a service declares its own sockets: {NAME: 8080}",
+    "socket_listen": _called("sockets"),
     # circus, process-compose, pm2, pebble, dinit, horust, pitchfork
     "cmd": _called("command"),
     "numprocesses": _called("instances"),

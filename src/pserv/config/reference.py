@@ -67,6 +67,7 @@ _KINDS: Final[dict[str, Json]] = {
         "anyOf": [{"enum": [*OUTPUT_WORDS, None]}, {"type": "string", "pattern": r"[./]"}],
     },
     "map": {"type": "object"},
+    "address": {"type": ["string", "integer"]},
     "call": {
         "anyOf": [
             *_WORDS["anyOf"],
@@ -169,6 +170,11 @@ def _required_schema(shape: Shape) -> Json:
     if shape.kind == "needs":
         assert shape.item is not None
         return {"anyOf": [*_WORDS["anyOf"], {"type": "object", "additionalProperties": _shape_schema(shape.item)}]}
+    if shape.kind == "sockets":
+        assert shape.item is not None
+        one = _shape_schema(shape.item)
+        forms = [*one["anyOf"], {"type": "array", "items": one}, {"type": "object", "additionalProperties": one}]
+        return {"anyOf": forms}
     if shape.kind in ("integer", "number"):
         limits = {"minimum": shape.low, "maximum": shape.high}
         return {"type": shape.kind, **{name: limit for name, limit in limits.items() if limit is not None}}
@@ -267,11 +273,11 @@ def _section(title: str, shape: Shape, path: str) -> str:
     structs: list[tuple[str, Shape]] = []
     for option in shape.options.values():
         lines.append(_row(option))
-        inner = option.shape.item if option.shape.kind in ("list", "needs", "hooks") else option.shape
+        inner = option.shape.item if option.shape.kind in ("list", "needs", "hooks", "sockets") else option.shape
         if inner is not None and inner.kind == "struct" and inner.cls not in PAIRS:
             # All hooks have the same options.
             name = "HOOK" if option.shape.kind == "hooks" else option.name
-            name += ".SERVICE" if option.shape.kind == "needs" else ""
+            name += {"needs": ".SERVICE", "sockets": ".NAME"}.get(option.shape.kind, "")
             if (name, inner.cls) not in [(known, each.cls) for known, each in structs]:
                 structs.append((name, inner))
     sections = [_section(f"`{path}.{name}`", inner, f"{path}.{name}") for name, inner in structs]

@@ -54,6 +54,8 @@ EXPECTED: Final = {
     "map": "a mapping",
     "call": "a command: a string, a list of words, or {shell: …}",
     "hooks": "a command, or a list of commands",
+    "address": "an address: 8080, 127.0.0.1:8080, udp://:53, unix:/run/app.sock",
+    "sockets": "an address, a list of them, or a mapping of names to addresses",
 }
 
 

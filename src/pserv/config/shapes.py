@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin
 import msgspec
 
 from pserv.model.hooks import Hook, Reload
+from pserv.model.listening import Socket
 from pserv.model.needs import Need
 from pserv.model.probe import File, Log, Tcp, Unix
 from pserv.model.spec import Backoff, DaemonSpec, ServiceSpec, Stop, StopStep
@@ -20,6 +21,7 @@ SHORT: Final[dict[type, str]] = {
     Unix: "path",
     File: "path",
     Log: "pattern",
+    Socket: "listen",
 }
 """Structs that may be written as one value, and the option that it is."""
 

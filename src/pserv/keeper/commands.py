@@ -72,7 +72,7 @@ class Commands:
             self._refuse(message, fds, refusal)
             return
         record = keeper.records.by_key.get(message["key"]) or Record(message["key"])
-        if message.get("note") is not None or spawns:
+        if message.get("note") is not None or spawns or any(command.get("do") == "listen" for command in commands):
             keeper.records.by_key[record.key] = record  # an acknowledgement alone is nothing to remember a key for
         if message.get("note") is not None:
             record.note = message["note"]
@@ -110,7 +110,13 @@ class Commands:
             count = sum(passed(command["launch"]))
             taken, fds[:count] = fds[:count], []
             keeper.spawning.spawn(record, command["run"], command["launch"], taken)
+        elif what == "listen":
+            keeper.records.last_run = command["run"]
+            keeper.sockets.listen(record, command["run"], command["sockets"])
+        elif what == "close":
+            keeper.sockets.drop(record)
         elif what == "forget":
+            keeper.sockets.drop(record)
             keeper.notices.storing.discard(record)
             keeper.records.by_key.pop(record.key, None)
         elif what == "discard":

@@ -63,6 +63,8 @@ def describe(keeper: Keeper) -> tuple[Message, list[int]]:
         fds += [*worker.hold, worker.journal]
     fds += [_number(inbox) for inbox in keeper.notices.common.values()]
     fds += [fd for record in records.by_key.values() for _, fd in record.stored]
+    listening, open_fds = keeper.sockets.described()
+    fds += open_fds
     for run in live:
         fds += [fd for fd in (run.pidfd, run.inbox.ready, _number(run.inbox)) if fd >= 0]
     root = keeper.spawning.cgroups
@@ -73,9 +75,13 @@ def describe(keeper: Keeper) -> tuple[Message, list[int]]:
         "capabilities": keeper.capabilities,
         "cgroups": root.root if root is not None else None,
         "records": [
-            {"key": one.key, "note": one.note, "last_run": one.last_run, "run": _run(one.run), "stored": one.stored}
+            {
+                "key": one.key, "note": one.note, "last_run": one.last_run, "run": _run(one.run), "stored": one.stored,
+                "sockets": one.sockets, "listens": one.listens,
+            }
             for one in records.by_key.values()
         ],
+        "sockets": listening,
         "common": [[other, inbox.address, _number(inbox)] for other, inbox in keeper.notices.common.items()],
         "last_run": records.last_run,
         "reports": list(keeper.reports.kept.values()),
@@ -138,11 +144,14 @@ def restore(keeper: Keeper, state: Message) -> None:
         record.stored = [(name, fd) for name, fd in row.get("stored", ())]
         for _, fd in record.stored:
             os.set_inheritable(fd, False)
+        record.sockets = [(name, same) for name, same in row.get("sockets", ())]
+        record.listens = row.get("listens", 0)
         if row["run"] is not None:
             record.run = _restored(row["run"], by_id)
             if not record.run.gone:
                 keeper.records.leaders[record.run.pid] = record.run
         keeper.records.by_key[record.key] = record
+    keeper.sockets.restore(state.get("sockets", ()))
     keeper.notices.restore({other: _inbox(address, fd, -1) for other, address, fd in state.get("common", ())})
     keeper.records.last_run = state["last_run"]
     keeper.reports.restore(state["reports"], state["last_report"])

@@ -24,6 +24,7 @@ from pserv.keeper.reports import Reports
 from pserv.keeper.roles import Role, Roles
 from pserv.keeper.runs import Records, Run
 from pserv.keeper.signals import Signals
+from pserv.keeper.sockets import Sockets
 from pserv.keeper.spawning import Spawning
 from pserv.keeper.streams import Streams
 from pserv.keeper.supervision import Supervision
@@ -55,8 +56,9 @@ class Keeper:
         self.loggers = self.streams.loggers
         self.adopting = Adopting(self.loop, self.records, self._main_ended)
         self.notices = Notices(self.loop, self.records, self.reports, boot.run_dir, boot.cookie, self.adopting.adopt)
+        self.sockets = Sockets(self.loop, self.records, self.reports)
         self.spawning = Spawning(
-            self.loop, self.records, self.reports, self.streams, self.notices, original, boot.cookie
+            self.loop, self.records, self.reports, self.streams, self.notices, self.sockets, original, boot.cookie
         )
         self.membership = Membership(self.records, self.roles, boot.cookie)
         self.signals = Signals(self.membership)
@@ -133,6 +135,7 @@ class Keeper:
             except OSError:
                 pass
         self.notices.addresses.clean()
+        self.sockets.close()
         if self.spawning.cgroups is not None:
             self.spawning.cgroups.close()
         self.loop.close()

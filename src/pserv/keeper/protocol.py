@@ -15,6 +15,8 @@ Supervisor to keeper:
     - `{"do": "kill", "run"}` - SIGKILL to all of the run, to the fix point; report `gone` follows.
     - `{"do": "forget"}` - drop the record of the key (refused while a run of it lives).
     - `{"do": "discard"}` - close the descriptors that runs of the key gave us to keep.
+    - `{"do": "listen", "run", "sockets": [SOCKET]}` - have these open, and wait for the first connection or datagram.
+    - `{"do": "close"}` - close the listening sockets of the key, and wait for no connection.
 
     A command may name another `key` than the transaction: that of a hook, `SERVICE!hook`. Its state is in the service's
     note, and both are stored together.
@@ -23,11 +25,15 @@ Supervisor to keeper:
     "limits"? {"nofile": [soft, hard]}, "user"?, "group"?, "groups"? [...], "tty"?, "stdin"?: "null"|"fd",
     "notify"? (true: a socket of its own is NOTIFY_SOCKET, "shared": a common one; kept descriptors are LISTEN_FDS),
     "watchdog"? (microseconds, WATCHDOG_USEC), "ready_fd"? (number of a descriptor on which a line is a `ready` report),
+    "sockets"?: [SOCKET] (all that the key has open from now on, handed as the first of LISTEN_FDS),
     "stdout": TARGET, "stderr": TARGET, "banner"?: text written to stdout before exec, "inherited"? : descriptors that
     came with the message are stdin, stdout and stderr in this order}`. TARGET is `{"kind": "file", "path", "mode"?,
     "log"?: LOG}`, `{"kind": "null"}`, `{"kind": "inherit"}`, `{"kind": "stdout"}` (for stderr: the same pipe), or
     `{"kind": "passed"}` (the next descriptor of the message). LOG is how the logger writes it: the options of `log`
-    that are not as by default (`pserv.logger.settings`); the keeper does not look into it.
+    that are not as by default (`pserv.logger.settings`); the keeper does not look into it. SOCKET is
+    `{"name", "kind": "tcp"|"udp"|"unix"|"unix-datagram", "host": a number or "" for all, "port", or "path" (`@name`:
+    abstract), "backlog", "mode"?, "user"?, "group"?, "reuse_port"?, "freebind"?, "ipv6_only"?}`; one that is open
+    stays the same descriptor, whoever named it first.
 
 `{"op": "configure", "shutdown_timeout"?}` with at most one descriptor
     A descriptor is the memfd (or unlinked file) that holds the accepted document; the keeper keeps the last one.
@@ -72,7 +78,7 @@ Keeper to supervisor:
 `{"op": "report", "id", "kind", "key", "run", ...}` stays until acknowledged. Kinds:
 
     - `spawned` {pid, at}
-    - `spawn-failed` {step, errno, detail, at}
+    - `spawn-failed` {step, errno, detail, text? (the error in words), at}
     - `exited` {pid, code|null, signal|null, core, oom, at, utime, stime, max_rss (bytes), gone: bool, lines: [last
       lines], printed: bytes}. The logger has drained what was in the pipes, or was given up on. Code and signal are
       both null when the main process itself survived SIGKILL; `gone` with its name follows.
@@ -82,6 +88,8 @@ Keeper to supervisor:
       the main process come before `exited`, and likewise
     - `ready` {at}: a line came on the descriptor of `ready_fd`.
     - `gone` {survivors: [text], strays: count} follows an `exited` whose `gone` was false, once.
+    - `connection` {socket, at}: somebody waits at a socket of a `listen`; once, then it is not looked at any more.
+    - `listen-failed` {errno, text, detail, at}: a socket of a `listen` cannot be opened; none of them was.
     - `refused` {error}: a `do` without `seq` was not carried out.
     - `upgrade` {ok: bool, text}; key ""
     - `order` {what: "end"|"reload", count, signal}; key ""

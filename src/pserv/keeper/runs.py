@@ -82,10 +82,11 @@ class Run:
 class Record:
     """What is kept of a key. `note` is the supervisor's, opaque; `last_run` is this key's latest.
 
-    `stored`: name and descriptor of what its runs gave us to keep.
+    `stored`: name and descriptor of what its runs gave us to keep. `sockets`: name and identity of those that listen
+    for it (`keeper.sockets`); `listens`: since which `listen` it waits for a connection, 0 while it does not.
     """
 
-    __slots__ = ("key", "last_run", "note", "run", "stored")
+    __slots__ = ("key", "last_run", "listens", "note", "run", "sockets", "stored")
 
     def __init__(self, key: str) -> None:
         self.key = key
@@ -93,6 +94,8 @@ class Record:
         self.last_run: int | None = None
         self.run: Run | None = None
         self.stored: list[tuple[str, int]] = []
+        self.sockets: list[tuple[str, str]] = []
+        self.listens = 0
 
     def described(self) -> Message:
         run = self.run.described() if self.run is not None else None
@@ -134,9 +137,12 @@ class Records:
                 descriptors -= _descriptors_of(command.get("launch") or {})
                 if problem is None:
                     last = spawned[whose] = command["run"]
+            elif what == "listen":
+                problem = _listen_problem(command, last, live)
+                last = last if problem is not None else command["run"]
             elif what == "forget":
                 problem = "a run of it lives" if live else None
-            elif what == "discard":
+            elif what in ("discard", "close"):
                 problem = None
             else:
                 problem = _other_problem(command, spawned.get(whose, record.last_run if record is not None else None))
@@ -168,6 +174,19 @@ def _spawn_problem(command: Message, last: int, live: bool, descriptors: int) ->
     return _launch_problem(launch) or ("a descriptor is missing" if _descriptors_of(launch) > descriptors else None)
 
 
+def _listen_problem(command: Message, last: int, live: bool) -> str | None:
+    run = command.get("run")
+    if not isinstance(run, int) or run <= last:
+        return f"run {run} was seen before, the last is {last}"
+    return "a run of it lives" if live else _sockets_problem(command.get("sockets"))
+
+
+def _sockets_problem(sockets: Any) -> str | None:
+    if not isinstance(sockets, list) or not all(isinstance(each, dict) and "name" in each for each in sockets):
+        return "sockets are no list of sockets"
+    return None
+
+
 def _launch_problem(launch: Message) -> str | None:
     argv, env = launch.get("argv"), launch.get("env") or {}
     if not isinstance(argv, list) or not argv or not all(isinstance(word, str) for word in argv):
@@ -176,6 +195,8 @@ def _launch_problem(launch: Message) -> str | None:
         return "env is no table of words"
     if not isinstance(launch.get("cwd") or "", str):
         return "cwd is no path"
+    if problem := _sockets_problem(launch.get("sockets") or []):
+        return problem
     for name in ("stdout", "stderr"):
         kind: Any = (launch.get(name) or {"kind": "null"}).get("kind")
         if kind not in _TARGETS or (name == "stdout" and kind == "stdout"):

@@ -18,6 +18,7 @@ from pserv.keeper.notices import Notices
 from pserv.keeper.protocol import Message
 from pserv.keeper.reports import Reports
 from pserv.keeper.runs import Record, Records, Run
+from pserv.keeper.sockets import ListenError, Sockets
 from pserv.keeper.streams import Streams
 from pserv.keeper.worker import Stream
 
@@ -31,12 +32,13 @@ _UNWRITTEN = 16
 
 
 class SpawnError(Exception):
-    """A step in the parent failed; `detail` is its object."""
+    """A step in the parent failed; `detail` is its object, `text` the error in words."""
 
     def __init__(self, step: str, error: OSError, detail: str = "") -> None:
         super().__init__(step, error.errno)
         self.step = step
         self.detail = detail
+        self.text = error.strerror or ""
         self.errno = error.errno or 0
 
 
@@ -61,6 +63,7 @@ class Spawning:
         reports: Reports,
         streams: Streams,
         notices: Notices,
+        sockets: Sockets,
         original: Original,
         cookie: str,
     ) -> None:
@@ -69,6 +72,7 @@ class Spawning:
         self._reports = reports
         self._streams = streams
         self._notices = notices
+        self._sockets = sockets
         self._original = original
         self._cookie = cookie
         self.cgroups: Cgroups | None = None
@@ -84,7 +88,11 @@ class Spawning:
         inbox = Inbox()
         try:
             try:
+                self._sockets.quiet(record)
+                self._sockets.take(record, launch.get("sockets") or ())
                 handing = self._hand(record, number, launch, inbox, ends)
+            except ListenError as error:
+                raise SpawnError("listen", error, error.what) from None
             except OSError as error:
                 raise SpawnError("descriptors", error, str(error.filename or "")) from None
             self._fork(record, number, handing, fds, opened, ends, inbox)
@@ -94,7 +102,7 @@ class Spawning:
                 self._streams.drop(stream)
             self._reports.add(
                 "spawn-failed", record.key, number,
-                step=failure.step, errno=failure.errno, detail=failure.detail, at=time.monotonic(),
+                step=failure.step, errno=failure.errno, detail=failure.detail, text=failure.text, at=time.monotonic(),
             )  # fmt: skip
         finally:
             for fd in ends:
@@ -113,10 +121,11 @@ class Spawning:
         if launch.get("watchdog"):
             told["WATCHDOG_USEC"] = str(launch["watchdog"])
             own_pid.append("WATCHDOG_PID")
-        if launch.get("notify") and record.stored:
-            handed = {_FIRST_HANDED + index: fd for index, (_, fd) in enumerate(record.stored)}
-            told["LISTEN_FDS"] = str(len(record.stored))
-            told["LISTEN_FDNAMES"] = ":".join(name for name, _ in record.stored)
+        given = self._sockets.of(record) + (record.stored if launch.get("notify") else [])
+        if given:
+            handed = {_FIRST_HANDED + index: fd for index, (_, fd) in enumerate(given)}
+            told["LISTEN_FDS"] = str(len(given))
+            told["LISTEN_FDNAMES"] = ":".join(name for name, _ in given)
             own_pid.append("LISTEN_PID")
         if launch.get("ready_fd"):
             wanted = int(launch["ready_fd"])

@@ -172,6 +172,23 @@ class StartFailed(Event, frozen=True, tag=True):
     why: str
 
 
+class Connected(Event, frozen=True, tag=True):
+    """Somebody waits at a socket that was opened by the order `listens`; `what` is its name and address."""
+
+    listens: int
+    what: str = ""
+
+
+class ListenFailed(Event, frozen=True, tag=True):
+    """A socket cannot be opened: `detail` is its address, `text` the error in words; `at` as of `SpawnFailed`."""
+
+    listens: int
+    errno: int
+    detail: str = ""
+    text: str = ""
+    at: float | None = None
+
+
 class Configured(Event, frozen=True, tag=True):
     """The spec was exchanged while the service may be running; deadlines are taken anew from it."""
 
@@ -192,6 +209,12 @@ class Signal(Effect, frozen=True, tag=True):
 
 class Kill(Effect, frozen=True, tag=True):
     """End all of the run with SIGKILL, strays included, until none is left; `Gone` follows."""
+
+    run: int
+
+
+class Listen(Effect, frozen=True, tag=True):
+    """Open the sockets of the service where they are not, and tell of the first connection."""
 
     run: int
 

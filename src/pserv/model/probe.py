@@ -15,7 +15,7 @@ class Http(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """An HTTP request; a redirect is an answer like any other and is not followed."""
 
     path: Annotated[str, live("The path and query.")] = "/"
-    port: Annotated[Port | None, live("The port; by default the service's `port`.")] = None
+    port: Annotated[Port | None, live("The port; by default the service's `port`, or of its first socket.")] = None
     host: Annotated[str, live("The host that is asked; also the Host header.")] = "127.0.0.1"
     scheme: Annotated[Literal["http", "https"], live("http or https.")] = "http"
     method: Annotated[str, live("The method.")] = "GET"

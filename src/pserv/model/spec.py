@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from pserv.model.hooks import Hooks, Reload
 from pserv.model.kinds import Arguments, CommandLine, Duration, Octal, Path, SignalNumber, Words, fixed, live
+from pserv.model.listening import Socket
 from pserv.model.log import Logging
 from pserv.model.needs import Need
 from pserv.model.probe import Health, Ready
@@ -104,6 +105,17 @@ class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         Annotated[int, Meta(ge=1, le=65535)] | None,
         fixed("The variable PORT, one more for each further instance; also where http and tcp probes ask by default."),
     ] = None
+    sockets: Annotated[
+        dict[str, Socket],
+        Meta(extra={"kind": "sockets"}),
+        fixed(
+            "Listening sockets that it is handed as LISTEN_FDS, and that stay open between its runs: a port or an "
+            "address, a list of them, or by name `{http: 8080, admin: unix:/run/app.sock}`."
+        ),
+    ] = {}
+    lazy: Annotated[
+        bool, live("Started by the first connection to one of its `sockets`; after a clean end it waits for the next.")
+    ] = False
     restart: Annotated[
         Policy | None,
         Meta(extra={"kind": "policy"}),

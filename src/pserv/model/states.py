@@ -31,12 +31,14 @@ class State(StrEnum):
 class Phase(StrEnum):
     """Where the machine is: the public states, with the parts of `starting` and `stopping` apart.
 
-    `preparing` runs pre_start hooks, `starting` waits for the run. `closing` runs pre_stop hooks, `stopping` waits for
-    the main process, `ending` for what is left of its run after it, `cleaning` runs post_stop hooks.
+    `waiting` is for others, `listening` for a connection. `preparing` runs pre_start hooks, `starting` waits for the
+    run. `closing` runs pre_stop hooks, `stopping` waits for the main process, `ending` for what is left of its run
+    after it, `cleaning` runs post_stop hooks.
     """
 
     STOPPED = "stopped"
     WAITING = "waiting"
+    LISTENING = "listening"
     PREPARING = "preparing"
     STARTING = "starting"
     RUNNING = "running"
@@ -54,6 +56,7 @@ class Phase(StrEnum):
 
 
 _PARTS = {
+    Phase.LISTENING: State.WAITING,
     Phase.PREPARING: State.STARTING,
     Phase.CLOSING: State.STOPPING,
     Phase.ENDING: State.STOPPING,
@@ -197,6 +200,14 @@ class Life(msgspec.Struct, frozen=True, omit_defaults=True):
     """The main process ended during `closing`, and something of its run was left."""
     alarm: bool = False
     """Hooks were called for because it is not well; kept beyond its run, until it is well again."""
+    listening: bool = False
+    """Its sockets may be open: they are from its first start until it is at rest."""
+    listens: int = 0
+    """The order to listen whose first connection is waited for, a number as that of a run."""
+    woken: bool = False
+    """A connection has come, or it was restarted by hand: it is started without waiting for one."""
+    quick: int = 0
+    """Starts in a row by a connection that was there already when a short run ended."""
     hurried: bool = False
     """This stop was told to hurry: no post_stop hooks are run after it."""
     due: Due | None = None

@@ -115,6 +115,8 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     policy: str = ""
     depends_on: tuple[str, ...] = ()
     needed_by: tuple[str, ...] = ()
+    sockets: tuple[str, ...] = ()
+    """Its listening sockets: "http: tcp 127.0.0.1:8080"."""
     stdout: str = ""
     stderr: str = ""
     why: tuple[str, ...] = ()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from pserv.model.events import Configured, Effect, Exited, Failed, Gone, Signal, Situation, SpawnFailed
+from pserv.model.events import Configured, Effect, Exited, Failed, Gone, ListenFailed, Signal, Situation, SpawnFailed
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Ended, Goal, Life, Phase, Result, State
-from pserv.rules import due, hooking, restart, schedule
+from pserv.rules import due, hooking, lazy, restart, schedule
 from pserv.rules.decision import Decision, at_rest, soonest, told, why
 from pserv.rules.starting import begin, fresh
 
@@ -21,6 +21,11 @@ def spawn_failed(spec: ServiceSpec, life: Life, event: SpawnFailed, situation: S
     """as the goal and the policy say; a failed spawn is never tried again at once"""
     ended = restart.classify_spawn(life, event, situation.now)
     return over(spec, replace(life, ended=ended), situation, _crash(life, ended))
+
+
+def listen_failed(spec: ServiceSpec, life: Life, event: ListenFailed, situation: Situation) -> Decision:
+    """as the policy says; what cannot be opened is never tried again at once"""
+    return follow(spec, lazy.listen_failed(life, event, situation.now), situation, ())
 
 
 def exited(spec: ServiceSpec, life: Life, event: Exited, situation: Situation) -> Decision:
@@ -96,6 +101,8 @@ def reconsider(spec: ServiceSpec, life: Life, event: Configured, situation: Situ
     """ask the new policy; a wait under way may get shorter, never longer"""
     if life.ended is None or life.deadline is None:
         return Decision(life)
+    if spec.lazy and life.quick > lazy.FREE:
+        return Decision(life)
     verdict = restart.after(spec, life.ended, attempt=life.attempt - 1, hung=0, uptime=0.0, chance=situation.chance)
     if not verdict.restart and spec.schedule is not None:
         return Decision(schedule.rest(spec, life, situation, verdict.reason))
@@ -128,7 +135,7 @@ def follow(spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[E
             how = f"; {restart.describe(ended)}"
         return Decision(at_rest(life, Phase.STOPPED, now, life.order + how + loudly), effects)
     if life.again:
-        begun = begin(spec, fresh(life, life.order), situation, life.order + loudly)
+        begun = begin(spec, replace(fresh(life, life.order), woken=life.woken), situation, life.order + loudly)
         return Decision(begun.life, effects + begun.effects)
     assert ended is not None
     well_for = ended.at - life.well_at if life.well_at is not None else 0.0
@@ -138,6 +145,9 @@ def follow(spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[E
         begun = due.after_run(spec, life, situation, reason)
         return Decision(begun.life, effects + begun.effects)
     if not verdict.restart:
+        if spec.lazy and not verdict.failed:
+            waits = lazy.listen(spec, replace(life, attempt=0), situation, reason)
+            return Decision(waits.life, effects + waits.effects)
         phase = Phase.FAILED if verdict.failed else Phase.EXITED
         return Decision(at_rest(life, phase, now, reason), effects)
     again = replace(life, attempt=verdict.number, restarts=life.restarts + 1)

@@ -65,9 +65,10 @@ def met(need: Need, spec: ServiceSpec, life: Life) -> bool:
     """Whether a dependency is what it must be."""
     match word(need, spec):
         case "started":
-            return (bool(life.pid) and life.phase in (Phase.STARTING, Phase.RUNNING)) or _completed(spec, life)
-        case "ready":
-            return life.phase is Phase.RUNNING and life.ready_at is not None
+            alive = bool(life.pid) and life.phase in (Phase.STARTING, Phase.RUNNING)
+            return alive or life.phase is Phase.LISTENING or _completed(spec, life)
+        case "ready":  # whoever connects is served, if a little later: as systemd orders after a socket
+            return (life.phase is Phase.RUNNING and life.ready_at is not None) or life.phase is Phase.LISTENING
         case "healthy":
             return life.phase is Phase.RUNNING and life.health == "healthy"
         case _:
@@ -101,4 +102,5 @@ def _completed(spec: ServiceSpec, life: Life) -> bool:
     if life.ended is None or life.ended.result is not Result.SUCCESS:
         return False
     again = spec.policy in ("always", "on-success") and life.restarts > 0
-    return life.phase in (Phase.EXITED, Phase.BACKOFF) or life.resting or (again and life.goal is Goal.UP)
+    ended = (Phase.EXITED, Phase.BACKOFF, Phase.LISTENING)
+    return life.phase in ended or life.resting or (again and life.goal is Goal.UP)

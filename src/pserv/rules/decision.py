@@ -42,6 +42,9 @@ def at_rest(life: Life, phase: Phase, now: float, reason: str, deadline: float |
         alarm=life.alarm,
         due=None if phase in AT_REST else life.due,
         once=False if phase in AT_REST else life.once,
+        listening=life.listening and phase not in AT_REST,
+        woken=life.woken,
+        quick=life.quick,
     )
 
 

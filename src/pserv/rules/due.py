@@ -15,7 +15,7 @@ def run(spec: ServiceSpec, life: Life, event: Run, situation: Situation) -> Deci
     """pre_start hooks, then spawn, unless something is to be waited for or will never come; its schedule stays"""
     order = f"run by {event.by}"
     once = spec.schedule is not None and (life.once or life.phase in AT_REST)
-    return starting.begin(spec, replace(starting.fresh(life, order), once=once), situation, order)
+    return starting.begin(spec, replace(starting.fresh(life, order), once=once, woken=spec.lazy), situation, order)
 
 
 def look(
@@ -85,6 +85,13 @@ def adopt(spec: ServiceSpec, life: Life, event: Configured, situation: Situation
     if spec.schedule is None:
         return Decision(life)
     return Decision(schedule.rest(spec, life, situation, "scheduled by reload"))
+
+
+def relisten(spec: ServiceSpec, life: Life, event: Configured, situation: Situation) -> Decision:
+    """listen where it is declared now; start, or wait for its time, if it is not lazy any more"""
+    if spec.schedule is not None:
+        return adopt(spec, life, event, situation)
+    return starting.try_again(spec, life, event, situation)
 
 
 def after_run(spec: ServiceSpec, life: Life, situation: Situation, reason: str) -> Decision:

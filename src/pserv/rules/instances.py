@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
+from pserv.model import listening
 from pserv.model.names import number_of, service_of
 from pserv.model.spec import ServiceSpec
 
@@ -70,9 +71,10 @@ def instance(key: str, spec: ServiceSpec) -> ServiceSpec:
     """The spec of one instance from that of its service; the same object where they do not differ."""
     values = facts(key, spec)
     made: ServiceSpec = _filled(spec, values)
-    if spec.port is not None:
-        asked = {which: _asked(getattr(made, which), values) for which in ("ready", "health")}
-        made = replace(made, port=int(values["port"]), **asked)
+    port = int(values["port"]) if spec.port is not None else _listens(made)
+    if port is not None:
+        asked = {which: _asked(getattr(made, which), port) for which in ("ready", "health")}
+        made = replace(made, port=port if spec.port is not None else None, **asked)
     return made if made.instances is None else replace(made, instances=None)
 
 
@@ -204,12 +206,26 @@ def _with_edges(spec: ServiceSpec, many: Mapping[str, tuple[str, ...]]) -> Servi
     return replace(spec, depends_on=edges)
 
 
-def _asked(probe: Any, values: Mapping[str, str]) -> Any:
+def _listens(spec: ServiceSpec) -> int | None:
+    """The port of its first tcp socket."""
+    if spec.ready is None and spec.health is None:
+        return None
+    for declared in spec.sockets.values():
+        try:
+            where = listening.address(declared.listen)
+        except ValueError:
+            continue
+        if where.kind == "tcp":
+            return where.port
+    return None
+
+
+def _asked(probe: Any, port: int) -> Any:
     """A probe that names no port asks at the service's."""
     for kind in ("http", "tcp"):
         question = getattr(probe, kind, None)
         if question is not None and question.port is None:
-            return replace(probe, **{kind: replace(question, port=int(values["port"]))})
+            return replace(probe, **{kind: replace(question, port=port)})
     return probe
 
 

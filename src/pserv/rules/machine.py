@@ -1,7 +1,7 @@
 """The life of a service as one table: (phase, event) -> what is done, and where that may lead.
 
-What each cell does is in `starting`, `readiness`, `stopping`, `aftermath` and `hooks`. Diagram and table in the docs
-are drawn from here.
+What each cell does is in `starting`, `lazy`, `readiness`, `stopping`, `aftermath` and `hooks`. Diagram and table in
+the docs are drawn from here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pserv.model.errors import Refused
 from pserv.model.events import (
     ClockChanged,
     Configured,
+    Connected,
     DeadlinePassed,
     DependenciesChanged,
     Event,
@@ -25,6 +26,7 @@ from pserv.model.events import (
     HookEnded,
     HookGone,
     Hurry,
+    ListenFailed,
     MainChanged,
     Ready,
     Restart,
@@ -62,20 +64,23 @@ Table = Mapping[tuple[Phase, type[Event]], Cell]
 STOPPED, WAITING, STARTING, RUNNING = Phase.STOPPED, Phase.WAITING, Phase.STARTING, Phase.RUNNING
 STOPPING, ENDING, BACKOFF, EXITED, FAILED = Phase.STOPPING, Phase.ENDING, Phase.BACKOFF, Phase.EXITED, Phase.FAILED
 
-PREPARING, CLOSING, CLEANING = Phase.PREPARING, Phase.CLOSING, Phase.CLEANING
+PREPARING, CLOSING, CLEANING, LISTENING = Phase.PREPARING, Phase.CLOSING, Phase.CLEANING, Phase.LISTENING
 
 BEGUN = (PREPARING, STARTING, WAITING, FAILED)
 """Where an attempt to start leads."""
 
-OVER = (CLEANING, *BEGUN, BACKOFF, EXITED)
+WANTED = (*BEGUN, LISTENING)
+"""The same, where it may wait for a connection first."""
+
+OVER = (CLEANING, *WANTED, BACKOFF, EXITED)
 """Where the policy leads after the end of a run."""
 
-ENDED = (CLEANING, STOPPED, *BEGUN, BACKOFF)
+ENDED = (CLEANING, STOPPED, *WANTED, BACKOFF)
 """Where the end of a run that was to be stopped leads."""
 
 TABLE: Table = {
     # phase, event: what is done, where it may lead
-    (STOPPED, Start): Cell(starting.start, BEGUN),
+    (STOPPED, Start): Cell(starting.start, WANTED),
     (STOPPED, Stop): Cell(stay, (STOPPED,)),
     (STOPPED, Restart): Cell(starting.start_over, BEGUN),
     (STOPPED, Run): Cell(due.run, (*BEGUN, STOPPED)),
@@ -85,16 +90,27 @@ TABLE: Table = {
     (STOPPED, Exited): Cell(aftermath.buried, (STOPPED,)),
     (STOPPED, Gone): Cell(aftermath.buried, (STOPPED,)),
     # Wanted up, but something else must be ready first; the deadline is when that has taken too long, or its next run.
-    (WAITING, Start): Cell(starting.start, BEGUN),
+    (WAITING, Start): Cell(starting.start, WANTED),
     (WAITING, Stop): Cell(stopping.cancel, (STOPPED,)),
     (WAITING, Restart): Cell(starting.start_over, BEGUN),
     (WAITING, Hurry): Cell(stay, (WAITING,)),
     (WAITING, Run): Cell(due.run, (*BEGUN, STOPPED)),
-    (WAITING, DependenciesChanged): Cell(due.look, (*BEGUN, STOPPED)),
-    (WAITING, Configured): Cell(due.look, (*BEGUN, STOPPED)),
-    (WAITING, DeadlinePassed): Cell(due.look, (*BEGUN, STOPPED)),
+    (WAITING, DependenciesChanged): Cell(due.look, (*WANTED, STOPPED)),
+    (WAITING, Configured): Cell(due.look, (*WANTED, STOPPED)),
+    (WAITING, DeadlinePassed): Cell(due.look, (*WANTED, STOPPED)),
     (WAITING, ClockChanged): Cell(due.look, (PREPARING, STARTING, WAITING)),
     (WAITING, Gone): Cell(aftermath.buried, (WAITING,)),
+    # Its sockets are open, and a connection is waited for.
+    (LISTENING, Start): Cell(stay, (LISTENING,)),
+    (LISTENING, Stop): Cell(stopping.cancel, (STOPPED,)),
+    (LISTENING, Restart): Cell(starting.start_over, BEGUN),
+    (LISTENING, Run): Cell(due.run, BEGUN),
+    (LISTENING, Hurry): Cell(stay, (LISTENING,)),
+    (LISTENING, DependenciesChanged): Cell(stay, (LISTENING,)),
+    (LISTENING, Configured): Cell(due.relisten, WANTED),
+    (LISTENING, Connected): Cell(starting.connected, (*BEGUN, BACKOFF)),
+    (LISTENING, ListenFailed): Cell(aftermath.listen_failed, (BACKOFF, FAILED)),
+    (LISTENING, Gone): Cell(aftermath.buried, (LISTENING,)),
     # A pre_start hook runs; the deadline is its.
     (PREPARING, Start): Cell(stay, (PREPARING,)),
     (PREPARING, Stop): Cell(hooks.stop_preparing, (CLEANING,)),
@@ -189,18 +205,18 @@ TABLE: Table = {
     (CLEANING, HookEnded): Cell(hooks.cleaned, (STOPPED, *OVER)),
     (CLEANING, HookGone): Cell(hooks.cleaned, (STOPPED, *OVER)),
     # To be started again at the deadline.
-    (BACKOFF, Start): Cell(starting.start, BEGUN),
+    (BACKOFF, Start): Cell(starting.start, WANTED),
     (BACKOFF, Stop): Cell(stopping.cancel, (STOPPED,)),
     (BACKOFF, Restart): Cell(starting.start_over, BEGUN),
     (BACKOFF, Run): Cell(due.run, (*BEGUN, STOPPED)),
     (BACKOFF, Hurry): Cell(stay, (BACKOFF,)),
     (BACKOFF, DependenciesChanged): Cell(stay, (BACKOFF,)),
     (BACKOFF, Configured): Cell(aftermath.reconsider, (BACKOFF, WAITING, STOPPED, EXITED, FAILED)),
-    (BACKOFF, DeadlinePassed): Cell(due.look, (*BEGUN, STOPPED)),
+    (BACKOFF, DeadlinePassed): Cell(due.look, (*WANTED, STOPPED)),
     (BACKOFF, ClockChanged): Cell(due.retime, (BACKOFF,)),
     (BACKOFF, Gone): Cell(aftermath.buried, (BACKOFF,)),
     # Ended, and that is well.
-    (EXITED, Start): Cell(starting.start, BEGUN),
+    (EXITED, Start): Cell(starting.start, WANTED),
     (EXITED, Stop): Cell(stopping.cancel, (STOPPED,)),
     (EXITED, Restart): Cell(starting.start_over, BEGUN),
     (EXITED, Run): Cell(due.run, (*BEGUN, STOPPED)),
@@ -209,7 +225,7 @@ TABLE: Table = {
     (EXITED, Configured): Cell(due.adopt, (EXITED, WAITING)),
     (EXITED, Gone): Cell(aftermath.buried, (EXITED,)),
     # Given up.
-    (FAILED, Start): Cell(starting.start, BEGUN),
+    (FAILED, Start): Cell(starting.start, WANTED),
     (FAILED, Stop): Cell(stopping.cancel, (STOPPED,)),
     (FAILED, Restart): Cell(starting.start_over, BEGUN),
     (FAILED, Run): Cell(due.run, (*BEGUN, STOPPED)),
@@ -250,13 +266,15 @@ def _late(life: Life, event: Event, now: float) -> bool:
             return run != life.run or not life.pid
         case Extended(run=run) | MainChanged(run=run):
             return run != life.run or life.phase not in (STARTING, RUNNING, STOPPING)
+        case Connected(listens=number) | ListenFailed(listens=number):
+            return life.phase is not LISTENING or number != life.listens
         case DeadlinePassed():
             return life.deadline is None or now < life.deadline
     return False
 
 
 def settled(life: Life) -> bool:
-    """Whether commands have waited enough: up and ready, at rest (or until a time), or in back-off the third time."""
+    """Whether commands have waited enough: up and ready, listening, at rest, or in back-off the third time."""
     match life.phase:
         case Phase.RUNNING:
             return life.ready_at is not None
@@ -264,7 +282,7 @@ def settled(life: Life) -> bool:
             return life.attempt >= 3
         case Phase.WAITING:
             return life.resting
-    return life.phase in (STOPPED, EXITED, FAILED)
+    return life.phase in (STOPPED, EXITED, FAILED, LISTENING)
 
 
 def over(life: Life) -> bool:
@@ -273,7 +291,7 @@ def over(life: Life) -> bool:
 
 
 def succeeded(life: Life) -> bool:
-    """Whether a settled service is as it should be: up and ready or done with success, or down as asked."""
+    """Whether a settled service is as it should be: up and ready, listening, done with success, or down as asked."""
     match life.phase:
         case Phase.RUNNING:
             return life.ready_at is not None
@@ -283,4 +301,6 @@ def succeeded(life: Life) -> bool:
             return life.goal is Goal.DOWN
         case Phase.WAITING:
             return life.resting
+        case Phase.LISTENING:
+            return True
     return False

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from pserv.model import units
+from pserv.model.listening import Socket
 from pserv.model.needs import Need
 from pserv.model.spec import Document, ServiceSpec
 from pserv.model.status import ReloadStep
@@ -118,7 +119,7 @@ def _compare(old: Struct, new: Struct, prefix: str = "") -> Iterator[Difference]
             continue
         if isinstance(left, Struct) and isinstance(right, Struct):
             yield from _compare(left, right, f"{name}.")
-        elif isinstance(left, Mapping) and option.kind != "needs":
+        elif isinstance(left, Mapping) and option.kind not in ("needs", "sockets"):
             yield from _compare_variables(left, right, name, option.live)
         else:
             yield Difference(name, _text(name, _show(left, option.kind), _show(right, option.kind)), option.live)
@@ -148,6 +149,7 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     "command": shlex.join,
     "arguments": shlex.join,
     "call": shlex.join,
+    "sockets": lambda sockets: f"[{', '.join(_socket(name, each) for name, each in sockets.items())}]",
     "needs": lambda needs: f"[{', '.join(_need(name, need) for name, need in needs.items())}]",
 }
 
@@ -162,6 +164,11 @@ def _need(name: str, need: Need) -> str:
     ]
     unusual = ", ".join(each for each in told if each)
     return f"{name} ({unusual})" if unusual else name
+
+
+def _socket(name: str, declared: Socket) -> str:
+    """One socket with its options: "http 127.0.0.1:8080", "admin unix:/run/app.sock mode 0660"."""
+    return " ".join([name, *_set(declared)])
 
 
 def _show(value: Any, kind: str = "") -> str:

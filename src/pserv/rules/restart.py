@@ -41,6 +41,7 @@ STEPS = {
     "setgid": "become the group",
     "setuid": "become the user",
     "verify": "be sure of the user:",
+    "listen": "listen on",
     "limits": "set the limit",
     "nice": "set the niceness",
     "oom_score_adj": "set oom_score_adj",
@@ -54,7 +55,8 @@ STEPS = {
 
 _STOPPED_BY_US = (Phase.CLOSING, Phase.STOPPING)
 
-_LACKS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC})
+LACKS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC})
+"""What the system lacks, not the service."""
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -199,7 +201,7 @@ def _result(spec: ServiceSpec, life: Life, event: Exited, uptime: float) -> Resu
 
 def classify_spawn(life: Life, event: SpawnFailed, now: float) -> Ended:
     """How a run ended that never came to be: `resources` where the system lacked some, else `exit-code`."""
-    lacking = Result.RESOURCES if event.errno in _LACKS else Result.EXIT_CODE
+    lacking = Result.RESOURCES if event.errno in LACKS else Result.EXIT_CODE
     return Ended(
         result=life.verdict or lacking,
         run=life.run,

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from pserv.model.events import (
     Configured,
+    Connected,
     DeadlinePassed,
     DependenciesChanged,
     Restart,
@@ -16,7 +17,7 @@ from pserv.model.events import (
 )
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import AT_REST, Goal, Life, Phase
-from pserv.rules import hooking, readiness, restart, schedule
+from pserv.rules import hooking, lazy, readiness, restart, schedule
 from pserv.rules.decision import Decision, at_rest
 
 
@@ -26,13 +27,13 @@ def start(spec: ServiceSpec, life: Life, event: Start, situation: Situation) -> 
 
 
 def start_over(spec: ServiceSpec, life: Life, event: Restart, situation: Situation) -> Decision:
-    """pre_start hooks, then spawn, unless something is to be waited for or will never come; at its time if scheduled"""
-    return _wanted(spec, life, situation, f"restarted by {event.by}")
+    """pre_start hooks, then spawn, unless something but a connection is to be waited for; at its time if scheduled"""
+    return _wanted(spec, life, situation, f"restarted by {event.by}", woken=spec.lazy)
 
 
-def _wanted(spec: ServiceSpec, life: Life, situation: Situation, order: str) -> Decision:
+def _wanted(spec: ServiceSpec, life: Life, situation: Situation, order: str, *, woken: bool = False) -> Decision:
     """What is scheduled waits for its time; a run of it that waits for something else goes on with that."""
-    wanted = replace(fresh(life, order), once=False)
+    wanted = replace(fresh(life, order), once=False, woken=woken)
     if spec.schedule is not None and (life.resting or life.phase in AT_REST):
         return Decision(schedule.rest(spec, wanted, situation, order))
     return begin(spec, wanted, situation, order)
@@ -41,11 +42,20 @@ def _wanted(spec: ServiceSpec, life: Life, situation: Situation, order: str) -> 
 def try_again(
     spec: ServiceSpec, life: Life, event: DependenciesChanged | Configured | DeadlinePassed, situation: Situation
 ) -> Decision:
-    """pre_start hooks, then spawn, unless a dependency is to be waited for or will never come"""
+    """pre_start hooks, then spawn, unless something is to be waited for, or will never come"""
     reason = life.order
     if life.attempt and life.ended is not None:
         reason = f"restart {life.attempt}; last run: {restart.describe(life.ended)}"
     return begin(spec, life, situation, reason)
+
+
+def connected(spec: ServiceSpec, life: Life, event: Connected, situation: Situation) -> Decision:
+    """pre_start hooks, then spawn, unless a dependency is to be waited for; not at once if it never accepts any"""
+    again = lazy.quick(life, situation.now)
+    woken = replace(life, woken=True, quick=life.quick + 1 if again else 0, attempt=0)
+    return lazy.held_back(spec, woken, situation, event.what) or begin(
+        spec, woken, situation, f"connection on {event.what}"
+    )
 
 
 def spawned(spec: ServiceSpec, life: Life, event: Spawned, situation: Situation) -> Decision:
@@ -61,6 +71,8 @@ def spawned(spec: ServiceSpec, life: Life, event: Spawned, situation: Situation)
 
 def begin(spec: ServiceSpec, life: Life, situation: Situation, reason: str) -> Decision:
     """The one way to a new run: an order, a dependency that came up, the end of a back-off, a restart at once."""
+    if spec.lazy and not life.woken:
+        return lazy.listen(spec, life, situation, reason)
     if situation.hopeless and spec.schedule is not None:
         return Decision(schedule.rest(spec, life, situation, situation.hopeless))
     if situation.hopeless:
@@ -68,18 +80,18 @@ def begin(spec: ServiceSpec, life: Life, situation: Situation, reason: str) -> D
     if situation.blocked:
         return Decision(at_rest(life, Phase.WAITING, situation.now, situation.blocked, situation.until))
     if spec.hooks.pre_start:
-        preparing = _begun(life, Phase.PREPARING, situation, reason)
+        preparing = _begun(spec, life, Phase.PREPARING, situation, reason)
         return hooking.begin(spec, preparing, "pre_start", 0, situation, reason)
     return spawn(spec, life, situation, reason)
 
 
 def spawn(spec: ServiceSpec, life: Life, situation: Situation, reason: str) -> Decision:
     """A new run, its hooks being done."""
-    begun = _begun(life, Phase.STARTING, situation, reason)
+    begun = _begun(spec, life, Phase.STARTING, situation, reason)
     return Decision(replace(begun, deadline=readiness.start_deadline(spec, begun)), (Spawn(begun.run),))
 
 
-def _begun(life: Life, phase: Phase, situation: Situation, reason: str) -> Life:
+def _begun(spec: ServiceSpec, life: Life, phase: Phase, situation: Situation, reason: str) -> Life:
     """A life of which nothing is kept but what is counted and told of those before."""
     waited = life.waited if life.phase is Phase.PREPARING else 0.0
     return Life(
@@ -94,6 +106,9 @@ def _begun(life: Life, phase: Phase, situation: Situation, reason: str) -> Life:
         ended=life.ended,
         order=life.order,
         alarm=life.alarm,
+        listening=bool(spec.sockets),
+        woken=life.woken,
+        quick=life.quick,
         due=life.due,
         once=life.once,
     )
@@ -101,4 +116,4 @@ def _begun(life: Life, phase: Phase, situation: Situation, reason: str) -> Life:
 
 def fresh(life: Life, order: str) -> Life:
     """Wanted up by an operator: no streak of restarts is held against it."""
-    return replace(life, goal=Goal.UP, order=order, attempt=0, hung=0, restarts=0)
+    return replace(life, goal=Goal.UP, order=order, attempt=0, hung=0, restarts=0, woken=False, quick=0)

@@ -45,14 +45,14 @@ def stop(spec: ServiceSpec, life: Life, event: Stop, situation: Situation) -> De
 
 def restart_run(spec: ServiceSpec, life: Life, event: Restart, situation: Situation) -> Decision:
     """pre_stop hooks, then the first stop signal; start once the run is gone"""
-    again = replace(life, again=True, order=f"restarted by {event.by}")
+    again = replace(life, again=True, order=f"restarted by {event.by}", woken=spec.lazy)
     return _stopping(spec, again, situation, again.order)
 
 
 def start_when_gone(spec: ServiceSpec, life: Life, event: Start | Restart, situation: Situation) -> Decision:
     """note that it is to start once its run is gone"""
     order = f"{'started' if isinstance(event, Start) else 'restarted'} by {event.by}"
-    again = replace(life, goal=Goal.UP, again=True, order=order)
+    again = replace(life, goal=Goal.UP, again=True, order=order, woken=spec.lazy and isinstance(event, Restart))
     return Decision(replace(again, reason=f"{order}: waits until its last run is gone"))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from pserv.model import units
+from pserv.model import listening, units
 from pserv.model.names import number_of, service_of
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Crash, Ended, Goal, Life, Phase
@@ -150,6 +150,7 @@ class Answers:
             policy=reasons.policy(spec),
             depends_on=tuple(spec.depends_on),
             needed_by=tuple(other for other, its in supervisor.specs.items() if name in its.depends_on),
+            sockets=tuple(f"{each}: {listening.address(its.listen)}" for each, its in spec.sockets.items()),
             stdout=launches.place(out["stdout"]),
             stderr=launches.place(out["stderr"]),
             why=tuple(reasons.chain(name, supervisor.specs, supervisor.lives, self._clock.now(), trouble, pending)),

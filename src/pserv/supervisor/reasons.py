@@ -16,7 +16,9 @@ LINKS = 20
 """So many services that others wait for are told of; a file may declare a thousand."""
 
 
-SETTLING = frozenset({Phase.STOPPED, Phase.EXITED, Phase.CLOSING, Phase.STOPPING, Phase.ENDING, Phase.CLEANING})
+SETTLING = frozenset(
+    {Phase.STOPPED, Phase.LISTENING, Phase.EXITED, Phase.CLOSING, Phase.STOPPING, Phase.ENDING, Phase.CLEANING}
+)
 """What it needs does not matter: nothing of it is to be started now."""
 
 
@@ -68,6 +70,8 @@ def upcoming(name: str, spec: ServiceSpec, life: Life, now: float) -> str:
         case Phase.WAITING:
             limit = f"; it waits no longer than {left}" if left else ""
             return f"it starts as soon as it need not wait any more{limit}"
+        case Phase.LISTENING:
+            return f"the first connection starts it, or `pserv restart {name}`"
         case Phase.BACKOFF:
             return f"it is started again in {left}"
         case Phase.PREPARING:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
 from pserv.keeper.protocol import Message
 from pserv.model.errors import Refused
-from pserv.model.events import Exited, Gone, HookEnded, HookGone, Spawned, SpawnFailed
+from pserv.model.events import Connected, Exited, Gone, HookEnded, HookGone, ListenFailed, Spawned, SpawnFailed
 from pserv.supervisor import hook_runs
 from pserv.supervisor.orders import DAEMON
 
@@ -45,7 +46,8 @@ class Reports:
                 self._session.supervisor.post(name, Spawned(run, int(report["pid"]), report.get("at")), ack)
             case "spawn-failed":
                 number = int(report["errno"])
-                text = os.strerror(number) if number else ""
+                text = report.get("text") or (os.strerror(number) if number else "")
+                text += _advice(report) if report["step"] == "listen" else ""
                 event = SpawnFailed(run, report["step"], number, report.get("detail", ""), text, report.get("at"))
                 self._session.supervisor.post(name, event, ack, report)
             case "exited":
@@ -61,6 +63,12 @@ class Reports:
                 self._session.supervisor.post(name, ended, ack, report)
             case "gone":
                 self._session.supervisor.post(name, Gone(run, tuple(report.get("survivors", ()))), ack)
+            case "connection":
+                self._session.supervisor.post(name, Connected(run, str(report.get("socket", ""))), ack)
+            case "listen-failed":
+                number, text = int(report["errno"]), str(report.get("text", "")) + _advice(report)
+                failed = ListenFailed(run, number, report.get("detail", ""), text, report.get("at"))
+                self._session.supervisor.post(name, failed, ack, report)
             case "notice":
                 self._session.notices.take(name, report, ack)
             case "ready":
@@ -123,3 +131,18 @@ class Reports:
         if trouble != supervisor.records[key].logs.get(path, ""):
             supervisor.log_told(key, path, trouble)
             supervisor.tell(key, "log", said)
+
+
+def _advice(report: Message) -> str:
+    """What the errno of a socket that cannot be opened does not say, as the end of the reason."""
+    number, address = int(report["errno"]), str(report.get("detail", ""))
+    if number == errno.EADDRINUSE:
+        from pserv.system import listeners  # only for who asks
+
+        who = listeners.holder(address)
+        return f": {who} has it" if who else ""
+    if number == errno.EACCES and not address.startswith("unix"):
+        return ": ports this low need root, or CAP_NET_BIND_SERVICE"
+    if number == errno.EADDRNOTAVAIL:
+        return ": this machine does not have it now (freebind: true listens all the same)"
+    return ""

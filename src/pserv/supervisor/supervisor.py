@@ -23,6 +23,7 @@ from pserv.model.events import (
     HookEnded,
     Kill,
     KillHook,
+    Listen,
     RunHook,
     Signal,
     Situation,
@@ -40,7 +41,7 @@ from pserv.system.launches import Places
 
 SIGTERM = 15
 
-WITHOUT_A_RUN = AT_REST | {Phase.WAITING, Phase.BACKOFF, Phase.PREPARING, Phase.CLEANING}
+WITHOUT_A_RUN = AT_REST | {Phase.WAITING, Phase.LISTENING, Phase.BACKOFF, Phase.PREPARING, Phase.CLEANING}
 
 GO_BY_THE_CLOCK = (Phase.WAITING, Phase.PREPARING, Phase.STARTING, Phase.BACKOFF)
 """Where a scheduled service may have a deadline that the wall clock says."""
@@ -234,6 +235,8 @@ class Supervisor:
             commands = self._commands(name, decision.effects, decision.life, facts)
             if life.hook is not None and decision.life.hook is None:
                 commands = ({"do": "forget", "key": hook_runs.key_of(name)}, *commands)
+            if life.listening and not decision.life.listening:
+                commands = (*commands, {"do": "close"})
         except Refused:
             self._acknowledge(name, ack)
             raise
@@ -296,6 +299,9 @@ class Supervisor:
                     launch = launches.launch(name, self.specs[name], self.places)
                     own.logged = launches.log(name, self.specs[name])
                     commands.append({"do": "spawn", "run": run, "launch": launch})
+                case Listen(run):
+                    self.last_run = max(self.last_run, run)
+                    commands.append({"do": "listen", "run": run, "sockets": launches.sockets(self.specs[name])})
                 case Signal(run, number, scope):
                     commands.append({"do": "signal", "run": run, "signal": number, "scope": scope})
                 case Kill(run):

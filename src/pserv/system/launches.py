@@ -8,6 +8,7 @@ import zlib
 import msgspec
 
 from pserv.keeper.protocol import Message
+from pserv.model import listening
 from pserv.model.hooks import Hook
 from pserv.model.log import Logging
 from pserv.model.names import number_of, service_of
@@ -16,7 +17,7 @@ from pserv.model.spec import Document, ServiceSpec
 WITH_ANOTHER_USER = ("PATH", "LANG", "LC_*", "TZ")
 """What a service that runs as another user inherits by default."""
 
-_OF_THE_RUN = ("tty", "notify", "watchdog", "ready_fd")
+_OF_THE_RUN = ("tty", "notify", "watchdog", "ready_fd", "sockets")
 """What a launch gives to a service's own run only, to none of its commands."""
 
 
@@ -100,9 +101,15 @@ def launch(name: str, spec: ServiceSpec, at: Places) -> Message:
         "tty": spec.tty or None,
         "watchdog": None if spec.watchdog is None else max(1, round(spec.watchdog * 1e6)),
         "ready_fd": None if spec.ready is None else spec.ready.fd,
+        "sockets": sockets(spec) or None,
     }
     message.update({key: value for key, value in optional.items() if value is not None})
     return message
+
+
+def sockets(spec: ServiceSpec) -> list[Message]:
+    """The SOCKETs that a service listens on, in the order of LISTEN_FDS."""
+    return [listening.message(name, declared) for name, declared in spec.sockets.items()]
 
 
 def environment(name: str, spec: ServiceSpec) -> dict[str, str]:
