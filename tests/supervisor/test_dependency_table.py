@@ -14,6 +14,7 @@ from pserv.model.states import Phase
 from tests.world import World, document, service
 
 PAGE = Path(__file__).parents[2] / "docs" / "dependencies.md"
+LAZY = service(type="notify", sockets={"db": {"listen": "5432"}}, lazy=True)
 DB = service(type="notify", health={"tcp": {"port": 1}}, restart="on-failure", max_retries=1)
 
 
@@ -53,6 +54,20 @@ def stopped(world: World) -> None:
     world.exited("db", signal=15)
 
 
+def listens(world: World) -> None:
+    """It ends with success, or is started anew by hand before it comes back."""
+    if world.state("db") == "running":
+        world.exited("db", code=0)
+    else:
+        for _ in range(2):
+            world.exited("db", code=1)
+            world.run_all()
+        assert world.state("db") == "backoff"
+        world.orders.start(["db"])
+    world.run_all()
+    assert world.life("db").phase is Phase.LISTENING
+
+
 def restarted(world: World) -> None:
     world.orders.restart(["db"])
     follow_restart(world)
@@ -80,6 +95,7 @@ HAPPENS: dict[str, Callable[[World], None]] = {
     "fails for good": fails_for_good,
     "ends with success": lambda world: ends(world, code=0),
     "is stopped by hand": stopped,
+    "is lazy and waits for a connection": listens,
     "is restarted by hand": restarted,
     "is restarted by a reload": reloaded,
     "becomes unready": lambda world: world.supervisor.post("db", Unready(world.life("db").run, "busy")),
@@ -93,10 +109,14 @@ def begin(row: str, column: str) -> World:
     db = replace(DB, type="simple", health=None) if need.condition == "completed" and row == "ends with success" else DB
     if row == "ends with success" and "waits" in column and need.condition != "completed":
         db = replace(DB, restart="never")  # before it is ready its end is a failure, whatever its code
+    db = LAZY if "lazy" in row else db
     web = replace(service(restart="always"), depends_on={"db": need})
     world = World({"db": db, "web": web})
     if column == "web backs off":
         world.supervisor.specs["web"] = replace(web, backoff=replace(web.backoff, initial=500.0, maximum=500.0))
+    if "lazy" in row:
+        world.boot("db")
+        world.orders.restart(["db"])
     world.boot()
     world.run_all()
     if "waits" in column:
