@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pserv.keeper import listening
 from pserv.keeper.protocol import Message
 from tests.keeper.rig import PATIENCE, Daemon, Supervisor
 from tests.keeper.speaking import speaker
@@ -279,3 +280,25 @@ def test_one_that_cannot_be_opened_is_told_and_nothing_waits(daemon: Start, port
     told = supervisor.report("listen-failed", 1)
     assert (told["errno"], told["detail"]) == (errno.EADDRNOTAVAIL, f"tcp 192.0.2.1:{port}")
     assert refused(port)
+
+
+def test_all_addresses_are_those_of_both_protocols(daemon: Start, port: int) -> None:
+    supervisor = daemon().supervisor()
+    pid = up(supervisor, 1, SERVES, tcp("http", port, ""))
+    assert answer(connect(port)) == str(pid)
+    assert answer(socket.create_connection(("::1", port), PATIENCE)) == str(pid)
+
+
+def test_a_path_on_a_network_file_system_is_not_touched(tmp_path: Path) -> None:
+    """bind(2) may hang there, and with it the parent of all: also where a link leads there."""
+    mounts = {str(tmp_path / "net"): "nfs4"}
+    (tmp_path / "link").symlink_to("net/deep")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "up").symlink_to(str(tmp_path / "local" / ".." / "net"))
+    for path in ("net/a.sock", "local/../net/a.sock", "link/a.sock", "up/a.sock"):
+        with pytest.raises(OSError, match="is a network file system"):
+            listening.stay_local(str(tmp_path / path), mounts)
+    for path in ("a.sock", "network/a.sock"):
+        listening.stay_local(str(tmp_path / path), mounts)
+    with pytest.raises(OSError, match="symbolic links"):
+        listening.stay_local(str(tmp_path / "loop" / "a.sock"), mounts)

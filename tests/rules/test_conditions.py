@@ -49,6 +49,8 @@ MET: dict[str, set[str]] = {
     "completed": {"started", "completed"},
     "completes again and again": {"started", "completed"},
     "completed, backs off": {"started", "completed"},
+    "lazy, listens": {"started", "ready"},
+    "lazy, listens again": {"started", "ready", "completed"},
 }
 """Which conditions a dependency meets that is so."""
 LIVES = {
@@ -58,6 +60,8 @@ LIVES = {
     "unhealthy": replace(READY, health="unhealthy"),
     "unready": replace(READY, ready_at=None),
     "completed": life(Phase.EXITED, "exit code 0", ended=OK),
+    "lazy, listens": life(Phase.LISTENING, ended=BAD),
+    "lazy, listens again": life(Phase.LISTENING, ended=OK),
     "completes again and again": life(Phase.STARTING, ended=OK, restarts=1),
     "completed, backs off": life(Phase.BACKOFF, ended=OK),
     "ordered": life(Phase.STARTING),

@@ -46,12 +46,7 @@ class Check:
         self._findings.service = ""
         self._dependencies()
         self._shared_files()
-        for name, socket, message, hint in check_sockets.shared(
-            {each.name: each.spec for each in self._services.values()}
-        ):
-            self._findings.service = name
-            self._wrong(self._services[name], "sockets", message, hint, socket)
-        self._findings.service = ""
+        self._shared_sockets()
 
     def _wrong(self, declared: Declared, option: str, message: str, hint: str, *inner: str) -> None:
         path = ("services", declared.name, *((option, *inner) if option else ()))
@@ -276,6 +271,13 @@ class Check:
                 hint = f"give each its own file, such as {os.path.splitext(path)[0]}.{name}.log"
             self._findings.service = name
             self._wrong(self._services[name], option, message, hint)
+        self._findings.service = ""
+
+    def _shared_sockets(self) -> None:
+        specs = {name: declared.spec for name, declared in self._services.items()}
+        for name, socket, message, hint in check_sockets.shared(specs):
+            self._findings.service = name
+            self._wrong(self._services[name], "sockets", message, hint, socket)
         self._findings.service = ""
 
     def _outputs(self) -> Iterator[tuple[str, str, str]]:

@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Mapping
 
 from pserv.keeper.protocol import Message
 
@@ -102,7 +103,7 @@ def _open_unix(wanted: Message) -> tuple[socket.socket, tuple[int, int] | None]:
         if path.startswith("@"):
             sock.bind("\0" + path[1:])
         else:
-            _stay_local(path)
+            stay_local(path, slow_mounts())
             os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
             _clear(path, kind)
             # Nobody can connect before it has its mode: no moment between bind and chmod, as this is the only thread.
@@ -153,9 +154,11 @@ def _id(file: str, what: str, name: str | None) -> int:
     raise OSError(errno.ESRCH, f"there is no {what} {name} in {file}: write its number")
 
 
-def _stay_local(path: str) -> None:
-    """Raises OSError for a path on a file system that may hang, without touching it: links are read one by one."""
-    mounts = _slow_mounts()
+def stay_local(path: str, mounts: Mapping[str, str]) -> None:
+    """Raises OSError for a path below one of these mount points (and their types), without touching them.
+
+    Links are read one by one, since the kernel would follow them all.
+    """
     at, left = "/", path.split("/")[::-1]
     links = 0
     while left and mounts:
@@ -179,7 +182,7 @@ def _stay_local(path: str) -> None:
             at = "/" if target.startswith("/") else at
 
 
-def _slow_mounts() -> dict[str, str]:
+def slow_mounts() -> dict[str, str]:
     """Mount points of network file systems and their types (proc(5)); none where that cannot be read."""
     found: dict[str, str] = {}
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pserv.model import listening
 from pserv.model.spec import ServiceSpec
 from pserv.model.status import Launch
 from pserv.rules.secrecy import masked
@@ -21,6 +22,8 @@ def show(name: str, spec: ServiceSpec, at: Places) -> Launch:
             steps.append(f"{step} {value}")
     if spec.user is not None or spec.group is not None:
         steps.append(f"user {spec.user or 'as the daemon'}, group {spec.group or 'of the user'}")
+    for number, (name_of, its) in enumerate(spec.sockets.items(), 3):
+        steps.append(f"descriptor {number}: socket {name_of}, {listening.address(its.listen)}")
     steps += [f"chdir {spec.cwd or at.root}", f"exec {spec.argv[0]}"]
     return Launch(
         argv=spec.argv,
