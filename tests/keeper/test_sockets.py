@@ -15,7 +15,11 @@ from typing import Any
 import pytest
 
 from pserv.keeper import listening
+from pserv.keeper.loop import Loop
 from pserv.keeper.protocol import Message
+from pserv.keeper.reports import Reports
+from pserv.keeper.runs import Record, Records
+from pserv.keeper.sockets import Sockets
 from tests.keeper.rig import PATIENCE, Daemon, Supervisor
 from tests.keeper.speaking import speaker
 
@@ -272,6 +276,25 @@ def test_a_connection_is_told_to_the_next_supervisor_and_by_the_next_keeper(daem
     os.kill(supervisor.pid, signal.SIGKILL)
     supervisor = rig.supervisor()
     assert [report["kind"] for report in supervisor.table["reports"] if report["key"] == "web"] == ["connection"]
+
+
+def test_who_listens_elsewhere_now_hears_nothing_of_where_it_did(port: int, tmp_path: Path) -> None:
+    """Another one has that socket, and leaves its connections waiting: they must not keep the keeper awake."""
+    told: list[Message] = []
+    loop, records = Loop(lambda came: None, lambda: None), Records()
+    sockets = Sockets(loop, records, Reports(told.append))
+    mine, other = (records.by_key.setdefault(key, Record(key)) for key in ("mine", "other"))
+    sockets.take(other, [tcp("theirs", port)])
+    sockets.listen(mine, 1, [tcp("http", port)])
+    sockets.listen(mine, 2, [unix("admin", tmp_path / "a.sock")])
+    with connect(port), socket.socket(socket.AF_UNIX) as knocks:
+        loop.turn(0)
+        assert told == []
+        knocks.connect(str(tmp_path / "a.sock"))
+        loop.turn(0)
+    assert [(report["key"], report["run"]) for report in told] == [("mine", 2)]
+    assert not any(held.heard for held in sockets.open.values())
+    sockets.close()
 
 
 def test_one_that_cannot_be_opened_is_told_and_nothing_waits(daemon: Start, port: int) -> None:

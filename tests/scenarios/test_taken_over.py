@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -121,6 +122,8 @@ TABLE = (
         over=lambda row: row.restarts == 1, told=("begin", "begin")),
     Row("backs-off", {"shell": f"{tell('begin')}; exit 7", "backoff": FAR}, "backoff", lambda row: row.restarts == 2,
         gated=False, after="backoff", over=lambda row: row.restarts == 2, told=("begin", "begin")),
+    Row("is-lazy", {"shell": f"{tell('begin')}; {REST}", "sockets": "unix:{go}.sock", "lazy": True}, "waiting",
+        lambda row: "waits for a connection" in row.reason, gated=False, told=("begin",)),
     Row("starts-slowly", {"shell": REST, "ready": "file:/no/such/file", "start_timeout": "1h"}, "starting",
         lambda row: row.pid is not None, gated=False, after="starting"),
     Row("is-scheduled", {"shell": tell("ran"), "schedule": "0 3 1 1 *"}, "waiting", gated=False, after="waiting"),
@@ -129,7 +132,7 @@ TABLE = (
         over=lambda row: row.last_exit is not None, told=("begin", "end")),
 )  # fmt: skip
 
-UNTOUCHED = {row.name for row in TABLE} - {"hangs", "dies", "on-failed", "pre-start", "waits"}
+UNTOUCHED = {row.name for row in TABLE} - {"hangs", "dies", "on-failed", "pre-start", "waits", "is-lazy"}
 """Those whose run is the same before and after."""
 TIMED = ("backs-off", "starts-slowly", "is-scheduled")
 """Those that wait for a moment: it must be the same one."""
@@ -173,7 +176,10 @@ class Case:
             self.daemon.until(row.name, lambda seen, row=row: seen.state.value == row.state and row.reached(seen))  # type: ignore[misc]
 
     def let_go(self) -> None:
-        """Open every gate."""
+        """Open every gate, and knock where somebody listens."""
+        for path in self.folder.glob("*.sock"):
+            with socket.socket(socket.AF_UNIX) as knocks:
+                knocks.connect(str(path))
         for row in TABLE:
             (self.folder / f"{row.name}.go").touch()
             if row.gated:

@@ -60,7 +60,7 @@ class Sockets:
 
         What is not wanted any more is closed first: the new one may have the same port.
         """
-        wishes = [(str(each["name"]), listening.same(each), each) for each in wanted]
+        wishes = [(str(each["name"]), listening.same(each), {**each, "name": ""}) for each in wanted]
         kept = {same for _, same, _ in wishes}
         self._let_go(record, [pair for pair in record.sockets if pair[1] in kept])
         fresh: list[Held] = []
@@ -118,10 +118,10 @@ class Sockets:
 
     def listen(self, record: Record, run: int, wanted: Sequence[Message]) -> None:
         """Have these open, and report the first connection that comes: `connection`, once, or `listen-failed`."""
+        self.quiet(record)
         try:
             self.take(record, wanted)
         except ListenError as error:
-            self.quiet(record)
             self._reports.add(
                 "listen-failed", record.key, run,
                 errno=error.errno or 0, text=error.strerror, detail=error.what, at=time.monotonic(),
@@ -170,6 +170,7 @@ class Sockets:
 
     def _came(self, held: Held) -> None:
         """All who wait at this socket are told: it is not known who of them will accept."""
+        self._unhear(held)
         for record in list(self._records.by_key.values()):
             name = next((name for name, same in record.sockets if same == held.same), None)
             if record.listens and name is not None:
