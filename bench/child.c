@@ -1,20 +1,26 @@
 /* A service of the bench: `child FIFO INDEX MODE`. Its first act is to read the clock; it sends the reading to FIFO.
  *
- * MODE is `rest` (ends by TERM at once), `slow` (needs one second to end), or `flood BYTES CHUNK LINE`: at every USR1 it
- * writes BYTES to stdout in writes of CHUNK bytes, made of lines of LINE bytes, between two more stamps. `verify FILE BYTES CHUNK LINE` as the
- * arguments checks a file that floods filled: exit code 0 when nothing is lost, doubled or cut.
+ * MODE is `rest` (ends by TERM at once), `slow` (needs one second to end), `notify MS` (says READY=1 after so long, with a
+ * stamp right before), `port MS PORT` (listens after so long, with a stamp right after), or `flood BYTES CHUNK LINE`: at
+ * every USR1 it writes BYTES to stdout in writes of CHUNK bytes, made of lines of LINE bytes, between two more stamps.
+ * `verify FILE BYTES CHUNK LINE` as the arguments checks a file that floods filled: exit code 0 when nothing is lost,
+ * doubled or cut.
  */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { STARTED = 0, FLOOD_BEGINS = 1, FLOOD_ENDS = 2 };
+enum { STARTED = 0, FLOOD_BEGINS = 1, FLOOD_ENDS = 2, READY = 3 };
 
 /* 24 bytes: less than PIPE_BUF, so stamps of many children never mix. */
 struct stamp {
@@ -112,6 +118,39 @@ static void end_late(int signal_number) {
     _exit(0);
 }
 
+static void wait_for(unsigned long milliseconds) {
+    struct timespec left = {(time_t)(milliseconds / 1000), (long)(milliseconds % 1000) * 1000000};
+    while (nanosleep(&left, &left) != 0)
+        ;
+}
+
+static void say_ready(const char *fifo, uint32_t index) {
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    if (path == NULL || fd < 0 || strlen(path) >= sizeof to.sun_path)
+        _exit(114);
+    memcpy(to.sun_path, path, strlen(path));
+    if (path[0] == '@')
+        to.sun_path[0] = 0;
+    if (connect(fd, (struct sockaddr *)&to, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path))) != 0)
+        _exit(115);
+    send_stamp(fifo, index, READY, monotonic());
+    if (send(fd, "READY=1", 7, 0) != 7)
+        _exit(116);
+}
+
+static void open_port(const char *fifo, uint32_t index, unsigned long port) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int yes = 1;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    if (bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || listen(fd, 16) != 0)
+        _exit(117);
+    send_stamp(fifo, index, READY, monotonic());
+}
+
 int main(int argc, char **argv) {
     uint64_t now = monotonic();
     if (argc == 6 && strcmp(argv[1], "verify") == 0)
@@ -130,6 +169,12 @@ int main(int argc, char **argv) {
     if (strcmp(argv[3], "slow") == 0)
         signal(SIGTERM, end_late);
     send_stamp(argv[1], index, STARTED, now);
+    if (argc > 4)
+        wait_for(strtoul(argv[4], NULL, 10));
+    if (argc == 5 && strcmp(argv[3], "notify") == 0)
+        say_ready(argv[1], index);
+    if (argc == 6 && strcmp(argv[3], "port") == 0)
+        open_port(argv[1], index, strtoul(argv[5], NULL, 10));
     for (;;)
         pause();
 }

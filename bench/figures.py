@@ -89,6 +89,16 @@ FIGURES: tuple[Figure, ...] = (
     Figure("capture.line.cpu", "CPU per GiB of it", "s", limits=(Limit(1.1, "floor"),)),
     Figure("capture.disk", "log capture to the disk, 64 KiB writes", "MB/s", MB),
     Figure("capture.disk.cpu", "CPU per GiB of it", "s"),
+    Figure("ready.notify", "from READY=1 to ready, median", "ms", MS, (Limit(2),)),
+    Figure("ready.notify.p99", "from READY=1 to ready, p99", "ms", MS, samples="ready.notify", of=p99),
+    Figure("ready.port", "from an open port to ready, median", "ms", MS),
+    Figure("chain.link", "from READY=1 to the first instruction of who waits for it", "ms", MS, (Limit(10),)),
+    Figure("chain.50", "chain of 50, each ready after 10 ms, from nothing to ready", "ms", MS),
+    Figure("chain.warm", "… from the first one's first instruction", "ms", MS),
+    Figure("chain.own", "… what they take for themselves, in sum", "ms", MS),
+    Figure("probes.cpu", "CPU of 1000 http probes, supervisor and keeper", "ms", MS),
+    Figure("probes.late", "1000 http probes a second: lateness, p99", "ms", MS),
+    Figure("probes.pss", "memory (PSS), 1000 services with an http probe", "MB", MB),
 )
 
 

@@ -1,23 +1,32 @@
 """What probes cost: services with an http probe a second each, the CPU that takes, lateness of questions, memory.
 
-`python bench/probes.py [SERVICES [SECONDS]]`. Lateness is seen by the server: from one question of a service to the
-next one, less the interval. The server is a process of its own, so that its CPU is not counted.
+Lateness is seen by the server: from one question of a service to the next one, less the interval. The server is a
+process of its own, so that its CPU is not counted. `python bench/probes.py [SERVICES [SECONDS]]` measures this alone,
+for as long as one likes, and prints the memory of each minute.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import measure
+from drivers import Load, Pserv
+from figures import Book, p99
+from stage import BenchError, Stage, stage
+
+INTERVAL = 1.0
+SECONDS = 20.0
+"""How long is measured by `make bench`."""
+SETTLING = 12.0
+"""Seconds until ten answers of each are kept, and memory does not grow by them any more."""
 
 SERVER = """
-import asyncio, sys, time
+import asyncio, os, sys, time
 times = {}
 class Http(asyncio.Protocol):
     def connection_made(self, transport):
@@ -26,68 +35,136 @@ class Http(asyncio.Protocol):
         times.setdefault(data.split(b" ", 2)[1], []).append(time.monotonic())
         self.transport.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\nConnection: close\\r\\n\\r\\nok")
         self.transport.close()
+def told():
+    line = sys.stdin.readline()
+    if line == "begin\\n":
+        times.clear()
+    elif line:
+        late = [b - a - INTERVAL for row in times.values() for a, b in zip(row, row[1:])]
+        print(*(f"{each:.6f}" for each in late), flush=True)
+    else:
+        os._exit(0)
 async def main():
-    server = await asyncio.get_running_loop().create_server(Http, "127.0.0.1", 0, backlog=1000)
+    loop = asyncio.get_running_loop()
+    loop.add_reader(0, told)
+    server = await loop.create_server(Http, "127.0.0.1", 0, backlog=1000)
     print(server.sockets[0].getsockname()[1], flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
-    late = sorted(b - a - 1.0 for row in times.values() for a, b in zip(row[-SECONDS:], row[-SECONDS + 1:]))
-    print(len(late), *(late[int(len(late) * share)] for share in (0.5, 0.99, 0.999)), late[-1], flush=True)
-    import os
-    os._exit(0)
+    await server.serve_forever()
 asyncio.run(main())
-"""
+""".replace("INTERVAL", str(INTERVAL))
 
 
-def main(services: int, seconds: int) -> None:
-    """Print a line for each figure."""
-    server = subprocess.Popen(
-        [sys.executable, "-c", SERVER.replace("SECONDS", str(seconds))],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert server.stdout is not None
-    assert server.stdin is not None
-    port = int(server.stdout.readline())
-    with tempfile.TemporaryDirectory(prefix="pserv-bench-") as folder:
-        lines = [
-            f"  s{n}: {{command: sleep 100000, health: {{http: 'http://:{port}/{n}', interval: 1s}}}}"
-            for n in range(services)
-        ]
-        plain = [f"  s{n}: {{command: sleep 100000}}" for n in range(services)]
-        for name, declared in (("without probes", plain), ("with probes", lines)):
-            Path(folder, "pserv.yaml").write_text("services:\n" + "\n".join(declared) + "\n")
-            _measure(name, folder, services, seconds)
-    server.stdin.write("\n")
-    server.stdin.flush()
-    count, *late = server.stdout.readline().split()
-    median, most, more, worst = (float(text) * 1000 for text in late)
-    shares = f"p50 {median:.1f} ms, p99 {most:.1f} ms, p99.9 {more:.1f} ms, max {worst:.1f} ms"
-    print(f"lateness of {count} questions: {shares}")
-    server.wait()
+class Server:
+    """Answers, and knows when it was asked."""
+
+    def __init__(self) -> None:
+        words = [sys.executable, "-I", "-c", SERVER]
+        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.port = int(self._answer())
+
+    def forget(self) -> None:
+        """Count from now on."""
+        self._say("begin\n")
+
+    def lateness(self) -> list[float]:
+        """Seconds, of every question but each service's first."""
+        self._say("tell\n")
+        return [float(word) for word in self._answer().split()]
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def _say(self, text: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(text)
+        self._process.stdin.flush()
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
 
 
-def _measure(name: str, folder: str, services: int, seconds: int) -> None:
-    env = {**os.environ, "PSERV_SOCKET": f"{folder}/s.sock", "PSERV_STATE": f"{folder}/state"}
-    pserv = [sys.executable, "-P", "-m", "pserv"]
+class Probed(Pserv):
+    """Services that rest; each is asked once a second."""
+
+    port = 0
+
+    def configure(self) -> None:
+        services = {
+            f"s{index}": {
+                "command": self.service_command(index),
+                "health": {"http": {"port": self.port, "path": f"/{index}"}, "interval": INTERVAL},
+            }
+            for index in range(self.load.services)
+        }
+        (self.folder / "pserv.yaml").write_text(json.dumps({"name": self.folder.name, "services": services}))
+
+
+@contextmanager
+def probed(scene: Stage, services: int) -> Iterator[tuple[Server, dict[str, int]]]:
+    """A server, and so many services that are asked there; the pids of the daemon's processes by role."""
+    server = Server()
     try:
-        began = time.monotonic()
-        subprocess.run([*pserv, "up", "-d"], cwd=folder, env=env, check=True, stdout=subprocess.DEVNULL)
-        up = time.monotonic() - began
-        status = json.loads(subprocess.check_output([*pserv, "status", "--json"], cwd=folder, env=env))
-        own = {role: status["daemon"][f"{role}_pid"] for role in ("keeper", "supervisor")}
-        time.sleep(15)  # until ten answers of each are kept
-        first, before = _pss(own["supervisor"]), {role: measure.cpu_seconds([pid]) for role, pid in own.items()}
-        time.sleep(seconds)
-        used = {role: measure.cpu_seconds([pid]) - before[role] for role, pid in own.items()}
-        last = _pss(own["supervisor"])
-        cpu = ", ".join(f"{role} {100 * spent / seconds:.2f} %" for role, spent in used.items())
-        print(f"{services} services {name}: up in {up:.1f} s; CPU {cpu}; supervisor {first:.1f} -> {last:.1f} MB PSS")
+        with Probed(scene, Load(services)) as daemon:
+            daemon.port = server.port
+            daemon.start()
+            daemon.settle()
+            time.sleep(SETTLING)
+            status = json.loads(daemon.client("status", "--json"))
+            yield server, {role: status["daemon"][f"{role}_pid"] for role in ("keeper", "supervisor", "logger")}
+            rows = json.loads(daemon.client("status", "--json"))["services"]
+            if any(row["health"] != "healthy" or row["restarts"] for row in rows):
+                raise BenchError("pserv: a service was not found healthy")
     finally:
-        subprocess.run([*pserv, "down"], cwd=folder, env=env, check=True, stdout=subprocess.DEVNULL)
+        server.close()
 
 
-def _pss(pid: int) -> float:
-    return measure.memory([pid]).pss / 1e6
+def costs(scene: Stage, book: Book, services: int) -> None:
+    """CPU of a thousand questions, lateness, memory."""
+    with probed(scene, services) as (server, pids):
+        server.forget()
+        before = measure.cpu_seconds(pids.values())
+        time.sleep(SECONDS)
+        spent = measure.cpu_seconds(pids.values()) - before
+        late = server.lateness()
+        asked = len(late) + services
+        book.add("probes.cpu", "pserv", 1000 * spent / asked)
+        book.add("probes.late", "pserv", p99(late))
+        book.add("probes.pss", "pserv", measure.memory(pids.values()).pss)
+
+
+def main(services: int, seconds: float) -> None:
+    """Print a line for each minute, and the lateness over all."""
+    with stage() as scene, probed(scene, services) as (server, pids):
+        server.forget()
+        for told in _minutes(seconds, pids):
+            print(told, flush=True)
+        late = sorted(server.lateness())
+        shares = ", ".join(
+            f"p{100 * share:g} {1e3 * late[int(len(late) * share)]:.1f} ms" for share in (0.5, 0.99, 0.999)
+        )
+        print(f"lateness of {len(late)} questions: {shares}, max {1e3 * late[-1]:.1f} ms")
+
+
+def _minutes(seconds: float, pids: dict[str, int]) -> Iterator[str]:
+    """Memory and CPU at the beginning and after each minute."""
+
+    def each(look: Callable[[int], float]) -> dict[str, float]:
+        return {role: look(pid) for role, pid in pids.items()}
+
+    began, before = time.monotonic(), each(lambda pid: measure.cpu_seconds([pid]))
+    while True:
+        past = time.monotonic() - began
+        memory = each(lambda pid: measure.memory([pid]).pss / 1e6)
+        used = each(lambda pid: measure.cpu_seconds([pid]))
+        told = ", ".join(f"{role} {memory[role]:.1f} MB {used[role] - before[role]:.1f} s CPU" for role in pids)
+        yield f"after {past:4.0f} s: {sum(memory.values()):.1f} MB PSS ({told})"
+        if past >= seconds:
+            return
+        time.sleep(min(60.0, seconds - past))
 
 
 if __name__ == "__main__":
-    main(*(int(word) for word in (sys.argv[1:] + ["1000", "60"][len(sys.argv) - 1 :])))
+    given = sys.argv[1:]
+    main(int(given[0]) if given else 1000, float(given[1]) if len(given) > 1 else 60.0)

@@ -15,13 +15,15 @@ from typing import NamedTuple
 import alive
 import capture
 import life
+import probes
+import ready
 import report
-from drivers import CONTENDERS, Daemon, Load
+from drivers import CONTENDERS, Daemon, Load, Pserv
 from figures import Book
 from stage import RESULTS, BenchError, Stage, stage, sweep
 
 LATEST = RESULTS / "latest.json"
-PARTS = ("start", "memory", "stop", "restart", "crash", "status", "idle", "log")
+PARTS = ("start", "memory", "stop", "restart", "crash", "status", "idle", "log", "ready", "probes")
 Who = tuple[type[Daemon], ...]
 
 
@@ -108,9 +110,9 @@ def plan(scene: Stage, book: Book, options: argparse.Namespace) -> list[Measurem
 
     everything = [
         lives(0, 3),
-        lives(1, 7, "start"),
-        lives(100, 5, "start", "stop"),
-        lives(1000, 3, "start"),
+        lives(1, 5, "start"),
+        lives(100, 4, "start", "stop"),
+        lives(1000, 2, "start"),
         Measurement({"stop"}, partial(life.slow_stops, scene, book, who, rounds(3))),
         Measurement({"restart"}, partial(alive.restarts, scene, book, who, 0, rounds(30, 3))),
         Measurement({"restart"}, partial(alive.restarts, scene, book, who, 100, rounds(30, 3))),
@@ -118,6 +120,12 @@ def plan(scene: Stage, book: Book, options: argparse.Namespace) -> list[Measurem
         Measurement({"status", "idle", "crash"}, partial(_hundred, scene, book, options, rounds)),
         *(Measurement({"log"}, partial(capture.captures, scene, book, who, flood, rounds(3))) for flood in floods),
     ]
+    if Pserv in who:
+        everything += [
+            Measurement({"ready"}, partial(ready.chains, scene, book, rounds(3))),
+            Measurement({"ready"}, partial(ready.ports, scene, book, rounds(2))),
+            Measurement({"probes"}, partial(probes.costs, scene, book, 100 if options.quick else 1000)),
+        ]
     return [measurement for measurement in everything if measurement.parts & options.only]
 
 

@@ -25,7 +25,7 @@ RESULTS = HERE / "results"
 SUPERVISOR = "supervisor==4.3.0"
 PR_SET_CHILD_SUBREAPER = 36
 
-STARTED, FLOOD_BEGINS, FLOOD_ENDS = range(3)
+STARTED, FLOOD_BEGINS, FLOOD_ENDS, READY = range(4)
 """Kinds of stamps, as in child.c."""
 
 
@@ -55,6 +55,13 @@ class Stamps:
 
     def take(self, count: int, kind: int = STARTED, within: float = 120.0) -> list[Stamp]:
         """The next `count` stamps, all of this kind; raises BenchError after `within` seconds."""
+        found = self.gather(count, within)
+        if any(stamp.kind != kind for stamp in found):
+            raise BenchError(f"expected {count} stamps of kind {kind}, got {found[:5]} …")
+        return found
+
+    def gather(self, count: int, within: float = 120.0) -> list[Stamp]:
+        """The next `count` stamps, of whatever kinds; raises BenchError after `within` seconds."""
         found: list[Stamp] = []
         deadline = time.monotonic() + within
         poll = select.poll()
@@ -63,8 +70,8 @@ class Stamps:
             if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
                 raise BenchError(f"only {len(found)} of {count} children stamped within {within:.0f} s")
             found += [Stamp(*fields) for fields in self.SHAPE.iter_unpack(os.read(self._fd, self.SHAPE.size * 2048))]
-        if len(found) > count or any(stamp.kind != kind for stamp in found):
-            raise BenchError(f"expected {count} stamps of kind {kind}, got {found[:5]} … ({len(found)})")
+        if len(found) > count:
+            raise BenchError(f"expected {count} stamps, got {len(found)}")
         return found
 
     def close(self) -> None:
