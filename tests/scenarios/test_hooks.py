@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from pserv.model.status import ServiceStatus
 from tests.scenarios.daemon import Daemon, naming
 
 SLEEP = "sleep 10000"
@@ -17,22 +16,6 @@ SLEEP = "sleep 10000"
 def tell(path: Path, text: str) -> str:
     """A hook that adds a line to a file."""
     return f"{{shell: 'echo {text} >> {path}'}}"
-
-
-def gate(folder: Path) -> str:
-    """A hook that waits until `open_gate`, and not any more after it."""
-    os.mkfifo(folder / "gate")
-    return f"{{shell: 'test -e {folder}/open || read x < {folder}/gate', timeout: 60s}}"
-
-
-def open_gate(folder: Path) -> None:
-    """The hook at the gate goes on."""
-    (folder / "open").touch()
-    (folder / "gate").write_text("go\n")
-
-
-def in_hook(title: str, row: ServiceStatus) -> bool:
-    return any(hook.title.startswith(title) for hook in row.hooks)
 
 
 def test_order_and_what_they_know(tmp_path: Path) -> None:
@@ -147,27 +130,6 @@ services:
         daemon.up(check=1)
         assert "not done after 300 ms" in daemon.status()["web"].reason
         assert daemon.status()["other"].state.value == "running"
-
-
-@pytest.mark.parametrize("kind", ["pre_start", "pre_stop", "post_stop"])
-def test_what_is_ordered_while_a_hook_runs(tmp_path: Path, kind: str) -> None:
-    services = f"services: {{web: {{command: {SLEEP}, autostart: false, hooks: {{{kind}: {gate(tmp_path)}}}}}}}"
-    with Daemon(tmp_path, services) as daemon:
-        daemon.up()
-        daemon.pserv("start", "web", "--no-wait", check=0)
-        if kind != "pre_start":
-            daemon.until_state("web", "running")
-            daemon.pserv("stop", "web", "--no-wait", check=0)
-        row = daemon.until("web", lambda row: in_hook(kind, row))
-        assert row.state.value == ("starting" if kind == "pre_start" else "stopping")
-        assert kind in daemon.pserv("why", "web").stdout
-        if kind == "pre_start":
-            daemon.pserv("stop", "web", check=0)
-        else:
-            daemon.pserv("start", "web", "--no-wait", check=0)
-            open_gate(tmp_path)
-            daemon.until("web", lambda row: row.state.value == "running")
-        assert not daemon.status()["web"].hooks
 
 
 def test_the_end_of_the_daemon_waits_for_on_failed_and_hurries_when_told(tmp_path: Path) -> None:

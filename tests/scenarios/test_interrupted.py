@@ -1,0 +1,119 @@
+"""Orders and deaths while something is under way: a hook of each kind, words to the notify socket."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.keeper.speaking import speaker
+from tests.scenarios.daemon import Daemon, kill
+
+
+class Case(NamedTuple):
+    """What happens while a hook of a kind waits at its gate, and what must come of it."""
+
+    kind: str
+    happens: str
+    """stop, start, restart: ordered; dies: the main process is killed."""
+    state: str
+    told: str
+    """What its hooks write: one that is interrupted begins and does not end."""
+    restarts: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}-{self.happens}".replace("_", "-")
+
+
+CASES = (
+    Case("pre_start", "stop", "stopped", "begin"),
+    Case("pre_start", "restart", "running", "begin begin end"),
+    Case("post_start", "stop", "stopped", "begin"),
+    Case("post_start", "restart", "running", "begin begin end"),
+    Case("post_start", "dies", "running", "begin begin end", restarts=1),
+    Case("pre_stop", "stop", "stopped", "begin end"),
+    Case("pre_stop", "start", "running", "begin end"),
+    Case("pre_stop", "restart", "running", "begin end"),
+    Case("pre_stop", "dies", "stopped", "begin end"),
+    Case("post_stop", "stop", "stopped", "begin end"),
+    Case("post_stop", "start", "running", "begin end"),
+    Case("post_stop", "restart", "running", "begin end"),
+)
+
+
+def test_whatever_happens_while_a_hook_runs(tmp_path: Path) -> None:
+    gate, told = tmp_path / "gate", tmp_path / "told"
+    os.mkfifo(gate)
+    told.mkdir()
+    services = {}
+    for case in CASES:
+        log = told / case.name
+        shell = f"echo begin >> {log}; test -e {tmp_path}/open || read x < {gate}; echo end >> {log}"
+        alive = f"exec 9> {log}.lock; flock -n 9 || echo twice >> {log}; exec sleep 10000"
+        services[case.name] = {"shell": alive, "hooks": {case.kind: {"shell": shell, "timeout": "60s"}}}
+    with Daemon(tmp_path, json.dumps({"services": services})) as daemon:
+        daemon.up("--no-wait")
+        ends = [case.name for case in CASES if case.kind in ("pre_stop", "post_stop")]
+        for name in ends:
+            daemon.until_state(name, "running")
+        daemon.pserv("stop", "--no-wait", *ends, check=0)
+        for case in CASES:
+            kind = case.kind
+            daemon.until(case.name, lambda row, kind=kind: any(h.title.startswith(kind) for h in row.hooks))  # type: ignore[misc]
+        for case in CASES:
+            if case.kind != "post_start":  # nobody waits for those
+                assert case.kind in " ".join(daemon.story(case.name).why), case.name
+        before = daemon.status()
+        for order in ("stop", "start", "restart"):
+            daemon.pserv(order, "--no-wait", *(case.name for case in CASES if case.happens == order), check=0)
+        for case in CASES:
+            if case.happens == "dies":
+                kill(before[case.name].pid or 0)
+        for case in CASES:
+            if not case.told.startswith("begin end"):  # interrupted: it must be before the gate opens
+                since = before[case.name].hooks[0].since
+                daemon.until(case.name, lambda row, since=since: all(hook.since > since + 0.001 for hook in row.hooks))  # type: ignore[misc]
+        (tmp_path / "open").touch()
+        held = os.open(gate, os.O_RDWR)  # held open: also who comes to the gate a moment later goes on
+        os.write(held, b"go\n" * len(CASES))
+        for case in CASES:
+            row = daemon.until(case.name, lambda row, case=case: row.state.value == case.state and not row.hooks)  # type: ignore[misc]
+            assert row.restarts == case.restarts, case.name
+            assert (told / case.name).read_text().split() == case.told.split(), case.name
+        os.close(held)
+
+
+LAST_WORDS = """
+first = not os.path.exists({there!r})
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+if first:
+    open({there!r}, "w").close()
+    say("READY=1\\nSTATUS=the first")
+    signal.sigwait([signal.SIGTERM])
+    for number in range(200):
+        say(f"READY=1\\nSTATUS=last words {{number}}\\nWATCHDOG_USEC=1\\nMAINPID={{os.getpid()}}")
+else:
+    open({gate!r}).close()
+    say("READY=1\\nSTATUS=the second")
+    signal.sigwait([signal.SIGTERM])
+"""
+
+
+def test_a_restart_while_words_are_under_way(tmp_path: Path) -> None:
+    """What the first run says at its end counts for it alone: the second is not ready by it, and not watched."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    code = LAST_WORDS.format(there=str(tmp_path / "there"), gate=str(gate))
+    service = {"command": speaker(code), "type": "notify"}
+    with Daemon(tmp_path, json.dumps({"services": {"web": service}})) as daemon:
+        daemon.up()
+        first = daemon.pid("web")
+        daemon.pserv("restart", "web", "--no-wait", check=0)
+        row = daemon.until("web", lambda row: row.pid not in (None, first))
+        assert (row.state.value, row.ready, row.says) == ("starting", False, "")
+        with gate.open("w"):
+            pass
+        row = daemon.until_state("web", "running")
+        assert (row.says, row.restarts, row.ready) == ("the second", 0, True)
