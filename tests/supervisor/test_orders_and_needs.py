@@ -231,3 +231,18 @@ def test_the_graph_tells_conditions_and_the_chain() -> None:
         "lone"
     ]
     assert graph(["lone"], world.supervisor.specs, world.supervisor.lives).chain == ()
+
+
+def test_the_limit_holds_for_who_was_brought_up_by_another_and_starts_by_hand_do_not_count() -> None:
+    """dinit#249: no limit for what a dependent started; systemd#37321: starts by hand used it up."""
+    web = service(depends_on=["db"], autostart=False)
+    world = World({"db": service(type="notify", max_retries=2, autostart=False), "web": web})
+    for _ in range(4):
+        world.orders.start(["web"])
+        for run in range(3):
+            world.run_all()
+            assert states(world, "db", "web") == ["starting", "waiting"], run
+            world.exited("db", code=1)
+            world.wait(2)
+        assert states(world, "db", "web") == ["failed", "failed"]
+        assert "gave up after 2 retries" in world.life("db").reason
