@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "logger": ("logger", "keeper.protocol"),
     "system": (
         *("system", "model", "keeper.loop", "keeper.protocol", "keeper.host", "keeper.memory"),
-        *("logger.tail", "logger.journal"),
+        *("logger.tail", "logger.journal", "logger.index", "logger.rotated"),
     ),
     "supervisor": (
         *("supervisor", "system", "rules", "model"),

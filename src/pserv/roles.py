@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from pserv.bundle import Bundle
 from pserv.logger.main import logger
 from pserv.system.asking import asker
-from pserv.system.logs import reader
 from pserv.system.store import store
 
 if TYPE_CHECKING:
@@ -24,14 +23,14 @@ pages that both then write to would be there twice."""
 
 
 class Roles:
-    """What a fork of the keeper can be, by name. Logger and reader are loaded now, the supervisor's code is held."""
+    """What a fork of the keeper can be, by name. The logger is loaded now, code of supervisor and readers is held."""
 
     def __init__(self) -> None:
         self._bundle = Bundle(SUPERVISORS)
         self.table: dict[str, Role] = {
             "supervisor": self.supervisor,
             "logger": logger,
-            "reader": reader,
+            "reader": self.reader,
             "store": store,
             "asker": asker,
         }
@@ -40,6 +39,13 @@ class Roles:
     def descriptors(self) -> set[int]:
         """What a fork needs of its parent's."""
         return self._bundle.descriptors
+
+    def reader(self, channel: socket.socket, argument: str) -> int:
+        """A reader of logs, for one who asked."""
+        sys.meta_path.insert(0, self._bundle)
+        from pserv.system import logs
+
+        return logs.reader(channel, argument)
 
     def supervisor(self, channel: socket.socket, argument: str) -> int:
         """The supervisor, on this channel to the keeper."""

@@ -44,9 +44,10 @@ def test_parameters_bodies_and_streams() -> None:
     paths = document()["paths"]
     logs = paths["/v1/logs"]["get"]
     assert [entry["name"] for entry in logs["parameters"]] == [
-        *("names", "lines", "follow", "stream", "places", "after")
+        *("names", "lines", "follow", "stream", "since", "until", "grep", "invert", "level", "run", "reverse"),
+        *("places", "after"),
     ]
-    assert list(logs["responses"]["200"]["content"]) == ["application/x-ndjson"]
+    assert list(logs["responses"]["200"]["content"]) == ["application/x-ndjson", "text/event-stream"]
     assert "requestBody" not in logs
     signal = paths["/v1/signal"]["post"]
     assert signal["requestBody"]["content"]["application/json"]["schema"]["$ref"].endswith("/SendSignal")

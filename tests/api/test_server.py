@@ -199,6 +199,28 @@ class TestStreams:
         assert [line["text"] for line in lines_of(reply)] == ["a", "b", "c"]
         assert reply.endswith(b"0\r\n\r\n")
 
+    def test_lines_that_are_json_already(self) -> None:
+        async def logs(_request: Any, _peer: Peer) -> AsyncIterator[Any]:
+            yield b'{"text":"a"}\n{"text":"b"}\n'
+
+        with Serving(logs=logs) as serving:
+            assert [line["text"] for line in lines_of(serving.ask(get("/v1/logs", CLOSE)))] == ["a", "b"]
+
+    def test_events_for_who_accepts_them(self) -> None:
+        async def logs(_request: Any, _peer: Peer) -> AsyncIterator[Any]:
+            yield b'{"text":"a"}\n{"text":"b"}\n'
+            yield Line("web", "c")
+            raise Refused("no more")
+
+        with Serving(logs=logs) as serving:
+            reply = serving.ask(get("/v1/logs", "Accept: text/event-stream, */*\r\n" + CLOSE))
+        head, _, body = reply.partition(b"\r\n\r\n")
+        assert b"text/event-stream" in head
+        assert b'data: {"text":"a"}\n\ndata: {"text":"b"}\n\n\r\n' in body
+        events = [line[6:] for line in body.splitlines() if line.startswith(b"data: ")]
+        assert [json.loads(event).get("text") for event in events] == ["a", "b", "c", None]
+        assert json.loads(events[-1])["message"] == "no more"
+
     def test_empty_stream(self) -> None:
         async def logs(_request: Any, _peer: Peer) -> AsyncIterator[Line]:
             for _ in ():

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+from binascii import crc32
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -52,7 +53,9 @@ class Reading:
     def all(self) -> list[dict[str, str]]:
         """Everything until the reader ends."""
         with self.socket.makefile("rb") as file:
-            return [json.loads(line) for line in file]
+            *items, last = [json.loads(line) for line in file]
+        assert last == {"type": "end"}
+        return items
 
     def end(self) -> None:
         """Hang up; the reader must end well, by itself."""
@@ -274,19 +277,25 @@ def test_the_process_of_an_idle_reader_ends_with_its_receiver(tmp_path: Path) ->
     assert process.wait(PATIENCE) == 0
 
 
-def told(path: Path, after: list[int] | None, lines: int = 10) -> list[dict[str, str]]:
+def told(path: Path, after: str | None, lines: int | None = 10, **asked: object) -> list[dict[str, str]]:
     """All that a reader says of a file that it is asked to go on with, places included."""
     ours, theirs = socket.socketpair()
     file = {"service": "web", "stream": "stdout", "path": str(path), "after": after}
-    assert reader(theirs, json.dumps({"files": [file], "lines": lines, "follow": False, "places": True})) == 0
+    argument = json.dumps({"files": [file], "lines": lines, "follow": False, "places": True, **asked})
+    codes: list[int] = []
+    thread = threading.Thread(target=lambda: codes.append(reader(theirs, argument)))
+    thread.start()
     with ours, ours.makefile("rb") as said:
-        return [json.loads(line) for line in said]
+        *items, last = [json.loads(line) for line in said]
+    thread.join(PATIENCE)
+    assert (last, codes) == ({"type": "end"}, [0])
+    return items
 
 
-def place(path: Path, offset: int) -> dict[str, str]:
+def place(path: Path, offset: int, sequence: int = 1) -> str:
     status = path.stat()
-    at = f"{status.st_dev}:{status.st_ino}:{offset}"
-    return {"type": "place", "service": "web", "stream": "stdout", "at": at}
+    mark = crc32(path.read_bytes()[:offset][-32:])
+    return f"{sequence}:{status.st_dev}:{status.st_ino}:{offset}:{mark}"
 
 
 def texts(items: list[dict[str, str]]) -> list[str]:
@@ -296,29 +305,27 @@ def texts(items: list[dict[str, str]]) -> list[str]:
 def test_places_are_told_and_gone_on_with(tmp_path: Path) -> None:
     path = tmp_path / "web.log"
     path.write_text("one\ntwo\nthr")
-    first = told(path, None)
-    assert first[0] == place(path, 0)
-    assert first[-2] == place(path, 8)  # what has no end yet comes again
+    assert told(path, None)[0] == {"type": "place", "service": "web", "stream": "stdout", "at": place(path, 0)}
+    at = place(path, 8)
     path.write_text("one\ntwo\nthree\n")
-    status = path.stat()
-    again = told(path, [status.st_dev, status.st_ino, 8], lines=0)
-    assert again == [
-        place(path, 8),
-        {"type": "line", "service": "web", "text": "three", "stream": "stdout"},
-        place(path, 14),
-    ]
-    assert texts(told(path, [status.st_dev, status.st_ino, 14], lines=0)) == []
+    line = {"type": "line", "service": "web", "text": "three", "stream": "stdout", "source": "stdout"}
+    assert told(path, at, lines=0)[1:] == [line]
+    assert texts(told(path, place(path, 14), lines=0)) == []
 
 
-def test_a_place_in_another_file_means_all_of_this_one(tmp_path: Path) -> None:
+def test_a_place_in_a_file_that_is_gone_means_all_of_this_one(tmp_path: Path) -> None:
     path = tmp_path / "web.log"
     path.write_text("one\ntwo\n")
-    assert texts(told(path, [1, 2, 4], lines=0)) == ["one", "two"]
-    assert texts(told(path, [0, 0, 0], lines=0)) == ["one", "two"]
+    at = place(path, 4)
+    assert texts(told(path, "0:0:0:0:0", lines=0)) == ["one", "two"]
+    path.rename(tmp_path / "web.log.1")  # as logrotate names it
+    path.write_text("three\n")
+    assert texts(told(path, at, lines=0)) == ["three"]
     path.write_text("x\n")  # cut
-    status = path.stat()
-    assert texts(told(path, [status.st_dev, status.st_ino, 4], lines=0)) == ["x"]
+    assert texts(told(path, place(path, 2).replace(":2:", ":4:"), lines=0)) == ["x"]
+    path.write_text("not the same at all\n")  # cut, and longer by now
+    assert texts(told(path, at, lines=0)) == ["not the same at all"]
 
 
 def test_a_file_that_is_not_there_has_a_place(tmp_path: Path) -> None:
-    assert [item["at"] for item in told(tmp_path / "none.log", None)] == ["0:0:0"]
+    assert [item["at"] for item in told(tmp_path / "none.log", None)] == ["1:0:0:0:0"]

@@ -29,6 +29,7 @@ BREATH = 32
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
+SSE = "text/event-stream"
 
 ENDING = Rejection(503, "cannot go on: the daemon ends or is being replaced", "pserv status", "unreachable")
 BUSY = Rejection(503, "cannot serve one more client: too many are connected", "try again", "unreachable")
@@ -186,7 +187,11 @@ class Connection:
         encoder = msgspec.json.Encoder()
         try:
             async for item in lines:
-                data = encoder.encode_lines(item if isinstance(item, list) else [item])
+                if isinstance(item, bytes):
+                    data = item
+                else:
+                    data = encoder.encode_lines(item if isinstance(item, list) else [item])
+                data = _framed(head, data)
                 self._begin_stream(head)
                 self._transport.write(data if head.old else requests.chunk(data))
                 pieces += 1
@@ -203,7 +208,8 @@ class Connection:
     def _begin_stream(self, head: Head) -> None:
         if not self._streaming:
             self._streaming = True
-            self._transport.write(requests.stream_head(NDJSON, close=not head.keep, chunked=not head.old))
+            kind = SSE if head.events else NDJSON
+            self._transport.write(requests.stream_head(kind, close=not head.keep, chunked=not head.old))
 
     def _end_stream(self, head: Head, data: bytes = b"") -> None:
         self._transport.write(data if head.old else requests.chunk(data) + requests.LAST_CHUNK)
@@ -217,7 +223,7 @@ class Connection:
         status, body = found
         data = msgspec.json.encode(body)
         if self._streaming:
-            self._end_stream(head, data + b"\n")
+            self._end_stream(head, _framed(head, data + b"\n"))
         else:
             self._reply(status, data)
 
@@ -257,3 +263,10 @@ class Connection:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+
+def _framed(head: Head, lines: bytes) -> bytes:
+    """Lines of JSON as they stand in the stream: as they are, or each as a server-sent event."""
+    if not head.events:
+        return lines
+    return b"data: " + lines[:-1].replace(b"\n", b"\n\ndata: ") + b"\n\n"

@@ -60,7 +60,7 @@ class Handlers:
         for name in self._select(request.names):
             story = self._answers.story(name, self._orders.pending(name))
             last = [line async for line in reading.lines(self._session, [name], op.Logs(lines=STORY_LINES))]
-            lines = tuple(line.text for line in last if isinstance(line, op.Line))
+            lines = tuple(line.text for line in last)
             stories.append(msgspec.structs.replace(story, lines=lines))
         return stories
 
@@ -104,8 +104,8 @@ class Handlers:
         finally:
             self._supervisor.bus.leave(listener)
 
-    def do_logs(self, request: op.Logs, peer: Peer) -> AsyncIterator[op.Line | op.Place]:
-        return reading.lines(self._session, self._select(request.names), request)
+    def do_logs(self, request: op.Logs, peer: Peer) -> AsyncIterator[bytes]:
+        return reading.pieces(self._session, self._select(request.names), request)
 
     # -- acting -------------------------------------------------------------------------------------------------
 

@@ -37,8 +37,8 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Pserv",
             "version": __version__,
-            "description": "The API of the daemon, on its unix socket. Streams are one JSON object a line; "
-            "an error after the first line is the last line.",
+            "description": "The API of the daemon, on its unix socket. Streams are one JSON object a line, or with "
+            "`Accept: text/event-stream` one server-sent event each; an error after the first line is the last line.",
         },
         "paths": paths,
         "components": {"schemas": components},
@@ -48,13 +48,16 @@ def document() -> dict[str, Any]:
 def _operation(
     row: Operation, components: dict[str, Any], request: dict[str, Any], reply: dict[str, Any], error: dict[str, Any]
 ) -> dict[str, Any]:
-    kind = "application/x-ndjson" if row.stream else "application/json"
+    kinds = ("application/x-ndjson", "text/event-stream") if row.stream else ("application/json",)
     described: dict[str, Any] = {
         "operationId": row.name,
         "summary": row.text,
         "tags": [row.access],
         "responses": {
-            "200": {"description": "A line each." if row.stream else "Done.", "content": {kind: {"schema": reply}}},
+            "200": {
+                "description": "A line each." if row.stream else "Done.",
+                "content": {kind: {"schema": reply} for kind in kinds},
+            },
             **{
                 status: {"description": text, "content": {"application/json": {"schema": error}}}
                 for status, text in FAILURES.items()

@@ -99,12 +99,29 @@ class Execute(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Logs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The last `lines` of each, then, with `follow`, what comes."""
+    """What was printed, oldest first, several services by time; then, with `follow`, what comes.
+
+    `since` and `until` are RFC 3339, `@` and seconds since 1970, or as on the command line (`10m`, `14:00`, `today`),
+    in the daemon's time zone.
+    """
 
     names: tuple[str, ...] = ()
-    lines: int = 10
+    lines: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    """So many of the last that are wanted of each service; by default 10, or all where it is said which are wanted."""
     follow: bool = False
     stream: Literal["stdout", "stderr"] | None = None
+    since: str | None = None
+    until: str | None = None
+    grep: str | None = None
+    """A regular expression that is found in the text."""
+    invert: bool = False
+    """Those in which it is not."""
+    level: Literal["trace", "debug", "info", "notice", "warning", "error", "critical"] | None = None
+    """Of this level or worse."""
+    run: str | None = None
+    """A run's id, or `last`."""
+    reverse: bool = False
+    """Newest first."""
     places: bool = False
     """Tell a `Place` before and after lines."""
     after: tuple[str, ...] = ()
@@ -163,11 +180,31 @@ class Plan(msgspec.Struct, frozen=True, tag="plan", tag_field="type"):
 
 
 class Line(msgspec.Struct, frozen=True, tag="line", tag_field="type"):
-    """A line of a log, without its end; bytes that are no UTF-8 are replaced."""
+    """A line of a log, without its end; bytes that are no UTF-8 are replaced. What is not known is missing.
+
+    `ts` is RFC 3339, `level` and `fields` are what a line that was itself JSON said (`log.parse`).
+    """
 
     service: str
     text: str
     stream: str = "stdout"
+    ts: str | msgspec.UnsetType = msgspec.UNSET
+    run: int | msgspec.UnsetType = msgspec.UNSET
+    pid: int | msgspec.UnsetType = msgspec.UNSET
+    level: str | float | msgspec.UnsetType = msgspec.UNSET
+    fields: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    partial: bool | msgspec.UnsetType = msgspec.UNSET
+    """The next line goes on with the same text."""
+    source: str | msgspec.UnsetType = msgspec.UNSET
+    """With `places`: the stream whose place counts this line."""
+
+
+class Note(msgspec.Struct, frozen=True, tag="note", tag_field="type"):
+    """What could not be given, and why."""
+
+    service: str
+    text: str
+    hint: str = ""
 
 
 class Place(msgspec.Struct, frozen=True, tag="place", tag_field="type"):
@@ -245,7 +282,9 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("reload_service", "POST", "/v1/reload-service", "operate", ReloadService, Done, text="Ask a service."),
     Operation("signal", "POST", "/v1/signal", "operate", SendSignal, Done, text="Send a signal."),
     Operation("exec", "POST", "/v1/exec", "operate", Execute, Output | Ended | Error, True, "Run a command."),
-    Operation("logs", "GET", "/v1/logs", "read", Logs, Line | Place | Dropped | Error, True, "Output of services."),
+    Operation(
+        "logs", "GET", "/v1/logs", "read", Logs, Line | Place | Note | Dropped | Error, True, "Output of services."
+    ),
     Operation("events", "GET", "/v1/events", "read", Events, Progress | Dropped | Error, True, "Decisions."),
     Operation("graph", "GET", "/v1/graph", "read", Names, Graph, text="Who needs whom, and which start waited."),
     Operation("show", "GET", "/v1/show", "read", Names, dict[str, Launch], text="The exact exec."),

@@ -4,54 +4,185 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Iterable
+from typing import Any, Final
 
 import msgspec
 
 from pserv.api import operations as op
-from pserv.model.errors import UsageError
+from pserv.model.errors import PservError, Refused, UsageError
+from pserv.model.moments import parse_moment
+from pserv.model.spec import ServiceSpec
 from pserv.supervisor.main import Session
-from pserv.system import launches
+from pserv.system import launches, places
+from pserv.system.outbox import END
 from pserv.system.streams import Reader
 
-MAX_LINE = 1 << 20
+MAX_LINE: Final = 1 << 20
 """Bytes of one line from a reader."""
+LINES: Final = 10
+"""How many of the last are given to who does not say what is wanted."""
+READERS: Final = 32
+"""So many may be at work at once."""
+_ERROR: Final = b'{"type":"error"'
 
-_LINE: msgspec.json.Decoder[op.Line | op.Place] = msgspec.json.Decoder(op.Line | op.Place)
+_LINE: msgspec.json.Decoder[op.Line | op.Place | op.Note] = msgspec.json.Decoder(op.Line | op.Place | op.Note)
 
 
-async def lines(session: Session, names: Iterable[str], request: op.Logs) -> AsyncIterator[op.Line | op.Place]:
-    """Lines from a process of their own, so that a disk that hangs or a slow client holds up nobody."""
-    after = _after(request.after)
-    files = [
-        {"service": name, "stream": part, "path": path, "after": after.get((name, part))}
-        for name in names
-        for part, path in launches.log_files(name, session.supervisor.specs[name], session.supervisor.places)
-        if request.stream in (None, part)
-    ]
-    if not files:
+def pieces(session: Session, names: Iterable[str], request: op.Logs) -> AsyncIterator[bytes]:
+    """Whole lines of JSON, as many as come together: nothing here looks into them. Raises UsageError, Refused."""
+    if len(session.readers) >= READERS:
+        raise Refused(f"cannot read logs: {READERS} others are read at this moment", "try again")
+    asked = _asked(session, list(names), request)
+    if request.names and not asked["files"] and not request.follow:
+        raise Refused(
+            f"cannot read logs of {', '.join(request.names)}: what it prints is not kept", "stdout: log, or a path"
+        )
+    return _pieces(session, asked)
+
+
+async def lines(session: Session, names: Iterable[str], request: op.Logs) -> AsyncIterator[op.Line]:
+    """The same, a line each; notes are left out. Raises UsageError, PservError."""
+    async for piece in _pieces(session, _asked(session, list(names), request)):
+        for line in piece.splitlines():
+            item = _LINE.decode(line)
+            if isinstance(item, op.Line):
+                yield item
+
+
+async def _pieces(session: Session, asked: dict[str, Any]) -> AsyncIterator[bytes]:
+    """From a process of their own, so that a disk that hangs or a slow client holds up nobody."""
+    if not asked["files"]:
         return
-    asked = {"lines": request.lines, "follow": request.follow, "places": request.places}
-    argument = json.dumps({"files": files, **asked})
-    _, fds = await session.keeper.request({"op": "fork", "role": "reader", "argument": argument})
+    _, fds = await session.keeper.request({"op": "fork", "role": "reader", "argument": json.dumps(asked)})
     sock = socket.socket(fileno=fds[0])
     session.readers.add(sock)
     try:
-        async with Reader(session.tasks, sock, MAX_LINE) as reader:
-            while line := await reader.readline():
-                yield _LINE.decode(line)
+        async with Reader(session.tasks, sock) as reader:
+            rest, first = b"", True
+            while data := await reader.read():
+                rest += data
+                cut = rest.rfind(b"\n") + 1
+                if not cut:
+                    if len(rest) > MAX_LINE:
+                        raise PservError("cannot read logs: a line has no end")
+                    continue
+                piece, rest = rest[:cut], rest[cut:]
+                if first and piece.startswith(_ERROR):
+                    raise _refusal(piece)
+                first = False
+                over = piece.endswith(END)
+                if piece := piece.removesuffix(END):
+                    yield piece
+                if over:
+                    return
+        raise _unfinished(asked)
     finally:
         session.readers.discard(sock)
 
 
-def _after(places: Iterable[str]) -> dict[tuple[str, str], list[int]]:
+def _refusal(piece: bytes) -> PservError:
+    """What the reader could not make sense of."""
+    told = msgspec.json.decode(piece.split(b"\n", 1)[0], type=op.Error)
+    return UsageError(told.message, told.hint)
+
+
+def _unfinished(asked: dict[str, Any]) -> PservError:
+    if asked.get("grep"):
+        return UsageError(
+            f"cannot search for {asked['grep']!r}: it takes too long on one of the lines",
+            "an expression without repetitions inside repetitions, such as (a+)+",
+        )
+    return PservError("cannot go on reading: the process that reads logs was killed", "pserv logs, once more")
+
+
+def _asked(session: Session, names: list[str], request: op.Logs) -> dict[str, Any]:
+    """What `system.logs.reader` takes. Raises UsageError."""
+    supervisor = session.supervisor
+    after = _after(request.after)
+    if request.follow and (request.reverse or request.until is not None):
+        raise UsageError(
+            f"cannot follow {'in reverse' if request.reverse else 'until a moment'}: what comes has no end"
+        )
+    run = _run(request.run)
+    files = []
+    for name in names:
+        spec = supervisor.specs[name]
+        _check(name, spec, request)
+        files += [
+            {"service": name, "stream": part, "path": path, "after": after.get((name, part))}
+            for part, path in launches.log_files(name, spec, supervisor.places)
+            if request.stream in (None, part) or is_json(spec)
+        ]
+    if run == 0 and len(names) == 1:
+        run = supervisor.lives[names[0]].run
+    chosen = request.since or request.until or request.grep or request.level or request.run
+    return {
+        "files": files,
+        "lines": request.lines if request.lines is not None or chosen else LINES,
+        "since": _moment("since", request.since),
+        "until": _moment("until", request.until),
+        "run": run,
+        **{
+            field: getattr(request, field)
+            for field in ("follow", "grep", "invert", "level", "reverse", "places", "stream")
+            if getattr(request, field)
+        },
+    }
+
+
+def is_json(spec: ServiceSpec) -> bool:
+    """Whether each line tells its stream, its run and perhaps its level."""
+    return getattr(spec.log, "format", "plain") == "json"
+
+
+def _check(name: str, spec: ServiceSpec, request: op.Logs) -> None:
+    """Raises UsageError for what a log of this service cannot tell."""
+    if is_json(spec):
+        return
+    if request.level is not None:
+        raise UsageError(
+            f"cannot choose lines of {name} by level: its log does not tell levels",
+            "log: {format: json, parse: json}",
+        )
+    joined = spec.stderr is None or spec.stderr == spec.stdout
+    if request.stream is not None and joined:
+        raise UsageError(
+            f"cannot tell {request.stream} of {name} apart: both streams are in one file",
+            "log: {format: json}, or another path for stderr",
+        )
+
+
+def _run(text: str | None) -> int | None:
+    """A run's id; 0 means the last."""
+    if text is None:
+        return None
+    if text == "last":
+        return 0
+    number = text.rpartition("/")[2]  # an id as `status --json` has it ends with the number
+    if not (number.isascii() and number.isdigit()) or not int(number):
+        raise UsageError(f"cannot read the run {text!r}: it is a number, a run_id of pserv status --json, or last")
+    return int(number)
+
+
+def _moment(which: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return parse_moment(text, time.time())
+    except ValueError as error:
+        raise UsageError(f"cannot read --{which}: {error}") from None
+
+
+def _after(texts: Iterable[str]) -> dict[tuple[str, str], str]:
     """The places at which a follower goes on. Raises UsageError."""
     found = {}
-    for text in places:
+    for text in texts:
         try:
             name, stream, at = text.split("/")
-            device, inode, offset = map(int, at.split(":"))
+            places.parse(at)
         except ValueError:
             raise UsageError(f"cannot go on after {text!r}: this is no place in a log") from None
-        found[name, stream] = [device, inode, max(0, offset)]
+        found[name, stream] = at
     return found

@@ -41,6 +41,8 @@ class Head(msgspec.Struct, frozen=True):
     """Bytes of the body; None when it comes in chunks."""
     expects: bool
     """It may wait to be told to go on with the body."""
+    events: bool = False
+    """It takes server-sent events, as a browser's EventSource does."""
 
 
 class Requests:
@@ -208,7 +210,8 @@ def _head(method: str, target: bytes, old: bool, fields: Mapping[bytes, bytes]) 
         length = _number(fields[b"content-length"], DIGITS, 10, "a bad Content-Length")
     options = {option.strip(SPACES) for option in fields.get(b"connection", b"").lower().split(b",")}
     expects = not old and fields.get(b"expect", b"").lower() == b"100-continue"
-    return Head(method, target, old, not old and b"close" not in options, length, expects)
+    events = b"text/event-stream" in fields.get(b"accept", b"").lower()
+    return Head(method, target, old, not old and b"close" not in options, length, expects, events)
 
 
 def _number(text: bytes, digits: bytes, base: int, trouble: str) -> int:

@@ -15,8 +15,9 @@ from pserv.api.peer import Peer
 Handler = Callable[[Any, Peer], Awaitable[Any] | AsyncIterator[Any]]
 """Answers one operation: a coroutine function, or for a stream an async generator function.
 
-A stream may also yield a list of lines, which go out in one piece. An exception of the model becomes the reply, or
-the stream's last line. A client that goes away is a CancelledError at the `await`, or a GeneratorExit at the `yield`.
+A stream may also yield a list of lines, which go out in one piece, or bytes: lines that are JSON already. An exception
+of the model becomes the reply, or the stream's last line. A client that goes away is a CancelledError at the `await`,
+or a GeneratorExit at the `yield`.
 """
 
 

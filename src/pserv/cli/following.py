@@ -1,11 +1,11 @@
-"""The coloured output of all services, for as long as the daemon lives. `pserv logs` is in `output`."""
+"""The coloured output of all services, for as long as the daemon lives. `pserv logs` is in `logs`."""
 
 from __future__ import annotations
 
 import threading
 
 from pserv.api.client import Client
-from pserv.cli import output, terminal
+from pserv.cli import logs, terminal
 from pserv.cli.unbroken import Unbroken
 from pserv.model.errors import PservError
 
@@ -26,7 +26,7 @@ class Follower:
         self._names = sorted(names)
         self._as_json = as_json
         self._screen = terminal.out()
-        self._prefixes = output.Prefixes(self._screen, self._names)
+        self._prefixes = logs.Prefixes(self._screen, self._names)
         self._threads: list[threading.Thread] = []
 
     def start(self, *, nothing_runs: bool = False) -> None:
@@ -35,7 +35,7 @@ class Follower:
         The log is opened a moment after that. If `nothing_runs` yet, a log that is still empty is read from its
         beginning, so that not even the first line of a service that ends at once is missed.
         """
-        output.flush_lines()
+        logs.flush_lines()
         fresh: list[str] = []
         if nothing_runs:
             old = Client(self._socket).stream_raw("logs", {"names": [], "lines": 1})
@@ -66,7 +66,7 @@ class Follower:
 
     def _write(self, items: Iterable[dict[str, Any]]) -> None:
         if not self._as_json:
-            output.write_lines(self._screen, items, self._prefixes)
+            logs.write_lines(self._screen, items, self._prefixes)
             return
         from pserv.cli.json_output import line
 

@@ -76,6 +76,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "logs": (
         ("pserv logs -f", "all, as it comes"),
         ("pserv logs web -n 100", "the last 100 lines"),
+        ("pserv logs --since 10m --grep 'timed? ?out'", "of all, through rotated files"),
+        ("pserv logs web --run last --level warning", "what the last run warned of"),
         ("pserv logs worker --stream stderr", "only its errors"),
     ),
     "events": (

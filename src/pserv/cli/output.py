@@ -1,12 +1,12 @@
-"""Commands that hand on what others print: logs, events, exec."""
+"""Commands that hand on what others print: events, exec."""
 
 from __future__ import annotations
 
 import sys
 
 from pserv.cli import terminal
+from pserv.cli.logs import flush_lines
 from pserv.cli.target import connect
-from pserv.cli.unbroken import Unbroken
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
 if TYPE_CHECKING:
@@ -14,70 +14,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from pserv.cli.parse import Arguments
-    from pserv.cli.terminal import Screen
-
-
-class Prefixes:
-    """The coloured names before lines; a name keeps its colour, and all are as wide as the widest so far."""
-
-    __slots__ = ("_prefixes", "_screen", "_width")
-
-    def __init__(self, screen: Screen, names: Iterable[str] = ()) -> None:
-        self._screen = screen
-        self._width = max([len(name) for name in names], default=0)
-        self._prefixes: dict[str, str] = {}
-
-    def before(self, name: str) -> str:
-        prefix = self._prefixes.get(name)
-        if prefix is None:
-            self._width = max(self._width, len(name))
-            colour = terminal.PREFIX_COLOURS[len(self._prefixes) % len(terminal.PREFIX_COLOURS)]
-            bar = self._screen.symbol("│") if self._screen.terminal else "|"
-            prefix = self._screen.paint(f"{name:{self._width}} {bar}", colour) + " "
-            self._prefixes[name] = prefix
-        return prefix
-
-
-def logs(arguments: Arguments) -> int:
-    """The last lines, and with -f what comes."""
-    client = connect(arguments)
-    follow = arguments.flag("follow")
-    request = {
-        "names": arguments.words,
-        "lines": arguments.count("lines", 10),
-        "follow": follow,
-        "stream": arguments.text("stream"),
-    }
-    items = Unbroken(client, request) if follow else client.stream_raw("logs", request)
-    if arguments.flag("json"):
-        return _json_lines(items, follow)
-    prefixes = None
-    screen = terminal.out()
-    if names := _several(client, arguments.words):
-        prefixes = Prefixes(screen, names)
-    if follow:
-        flush_lines()
-    write_lines(screen, items, prefixes)
-    return 0
-
-
-def write_lines(screen: Screen, items: Iterable[dict[str, Any]], prefixes: Prefixes | None) -> None:
-    """Writes lines of logs until the stream ends."""
-    write = screen.stream.write
-    for item in items:
-        kind = item["type"]
-        if kind == "line":
-            before = prefixes.before(item["service"]) if prefixes else ""
-            write(f"{before}{item['text']}\n")
-        elif kind == "dropped":
-            terminal.tell(f"{item['count']} lines were not shown: this terminal was too slow", "pserv logs -n N")
-
-
-def flush_lines() -> None:
-    """Each line is seen at once, into a pipe too."""
-    reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:
-        reconfigure(line_buffering=True)
 
 
 def events(arguments: Arguments) -> int:
@@ -140,14 +76,6 @@ def _stdin() -> str:
         raise UsageError(
             "cannot hand on the standard input: it is not UTF-8 text", "let the command read a file"
         ) from error
-
-
-def _several(client: Any, names: list[str]) -> list[str]:
-    """The names of the services that are meant, where that may be more than one."""
-    if len(names) == 1 and not any(mark in names[0] for mark in "@*?["):
-        return []
-    services = client.call_raw("status", {"names": names})["services"]
-    return [service["name"] for service in services]
 
 
 def _json_lines(items: Iterable[dict[str, Any]], follow: bool) -> int:

@@ -5,6 +5,7 @@ Read at every start of `pserv`, so: plain classes, no imports.
 
 from __future__ import annotations
 
+LEVELS = ("trace", "debug", "info", "notice", "warning", "error", "critical")
 SIGNALS = ("HUP", "INT", "QUIT", "USR1", "USR2", "TERM", "KILL", "STOP", "CONT", "WINCH")
 
 
@@ -224,11 +225,21 @@ COMMANDS = (
         "logs",
         "Look",
         "what services print",
-        "output:logs",
+        "logs:logs",
         (
             FOLLOW,
-            Option("lines", "count", "so many of the last lines of each (10)", "N", "n"),
+            Option("lines", "count", "so many of the last lines of each (10; all where it is said which)", "N", "n"),
+            Option("since", "text", "from then on: 10m, 14:00, 2026-11-23, 2026-11-23T14:00:00Z, yesterday", "TIME"),
+            Option("until", "text", "before that", "TIME"),
+            Option("grep", "text", "lines in which this regular expression is found", "PATTERN", "g"),
+            Option("invert", "flag", "lines in which it is not"),
+            Option("level", "choice", "of this level or worse", choices=LEVELS),
             Option("stream", "choice", "only this one", choices=("stdout", "stderr")),
+            Option("run", "text", "what one run printed: its run_id (pserv status --json), or last", "ID"),
+            Option("reverse", "flag", "newest first", short="r"),
+            Option("timestamps", "flag", "when each line was written, where it says so", short="t"),
+            Option("no-prefix", "flag", "without the names of services"),
+            Option("no-pager", "flag", "no pager on a terminal ($PSERV_PAGER, $PAGER, or less)"),
         ),
         words=MANY,
         completes="service",

@@ -58,7 +58,7 @@ class Unbroken:
 
     def _is_new(self, item: dict[str, Any], come: dict[Key, int]) -> bool:
         """Whether it is to be shown; `come` counts what this supervisor has sent since the last place."""
-        key = (item.get("service", ""), item.get("stream", ""))
+        key = (item.get("service", ""), item.pop("source", None) or item.get("stream", ""))
         if item["type"] == "place":
             if self._at.get(key) != item["at"]:
                 self._at[key], self._given[key] = item["at"], 0
