@@ -23,7 +23,7 @@ pages that both then write to would be there twice."""
 
 
 class Roles:
-    """What a fork of the keeper can be, by name. The logger is loaded now, code of supervisor and readers is held."""
+    """What a fork of the keeper can be, by name. Logger and asker are loaded now, other code is held."""
 
     def __init__(self) -> None:
         self._bundle = Bundle(SUPERVISORS)
@@ -32,7 +32,7 @@ class Roles:
             "logger": logger,
             "reader": self.reader,
             "store": store,
-            "asker": asker,
+            "asker": self.asker,
         }
 
     @property
@@ -46,6 +46,11 @@ class Roles:
         from pserv.system import logs
 
         return logs.reader(channel, argument)
+
+    def asker(self, channel: socket.socket, argument: str) -> int:
+        """One question of a probe; most of what it needs is here already."""
+        sys.meta_path.insert(0, self._bundle)
+        return asker(channel, argument)
 
     def supervisor(self, channel: socket.socket, argument: str) -> int:
         """The supervisor, on this channel to the keeper."""

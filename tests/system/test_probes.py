@@ -22,6 +22,7 @@ from pserv.system.printed import Printed
 from pserv.system.probes import Asker, Failed
 from pserv.system.streams import send_all
 from pserv.system.tasks import Tasks
+from tests.system.archives import START, hint, rotate
 
 ASKER = """
 import socket, sys
@@ -301,7 +302,7 @@ class TestLogs:
                 with path.open("a") as file:
                     file.write(more)
                 try:
-                    told.append(await asker.log("^listening on", [Printed(3, str(path), start)], 20))
+                    told.append(await asker.log("^listening on", 7, [Printed(3, str(path), start)], 20))
                 except Failed as failed:
                     told.append(str(failed))
             asker.close()
@@ -309,13 +310,43 @@ class TestLogs:
 
         nothing, found = "no line matches '^listening on' yet", "printed 'listening on 80'"
         assert tasks.run(main()) == ["nothing was printed yet", nothing, found, found]
-        assert [json.loads(argument)["files"][0]["from"] for argument in forks.arguments] == [10, 26]
+        files = [json.loads(argument)["files"][0] for argument in forks.arguments]
+        assert [file["start"] for file in files] == [10, 10]
+        assert [file["after"].split(":")[3:4] for file in files] == [[], ["26"]]
+
+    def test_a_rotation_between_two_questions(self, forks: Forks, tmp_path: Path) -> None:
+        path = tmp_path / "web.log"
+        path.write_text("begun\n")
+        tasks = Tasks(fail)
+
+        async def main() -> str:
+            asker = Asker(tasks, forks.fork)
+            with pytest.raises(Failed):
+                await asker.log("^listening on", 7, [Printed(3, str(path), 0)], 20)
+            with path.open("a") as file:
+                file.write("listening on 80\n")
+            rotate(path, 1, START, START, ".gz")
+            path.write_text("a first request\n")
+            told = await asker.log("^listening on", 7, [Printed(3, str(path), 0)], 20)
+            asker.close()
+            return told
+
+        assert tasks.run(main()) == "printed 'listening on 80'"
+
+    def test_a_rotation_before_the_first_question(self, forks: Forks, tmp_path: Path) -> None:
+        path = tmp_path / "web.log"
+        path.write_text("listening on 1\nlistening on 80\n")
+        hint(path, (1, 0, START, 6), (1, 15, START + 1, 7))
+        rotate(path, 1, START, START)
+        path.write_text("a first request\n")
+        told = ask(lambda asker: asker.log("^listening on", 7, [Printed(3, str(path), 0)], 20), forks.fork)
+        assert told == "printed 'listening on 80'"
 
     def test_an_expression_that_takes_for_ever(self, forks: Forks, tmp_path: Path) -> None:
         path = tmp_path / "log"
         path.write_text("a" * 60 + "!\n")
         with pytest.raises(Failed, match=r"^no answer within 500 ms$"):
-            ask(lambda asker: asker.log("(a+)+$", [Printed(3, str(path), 0)], 0.5), forks.fork)
+            ask(lambda asker: asker.log("(a+)+$", 7, [Printed(3, str(path), 0)], 0.5), forks.fork)
         assert forks.processes[0].wait() == -14  # its alarm clock ended it
 
 

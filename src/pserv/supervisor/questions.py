@@ -57,7 +57,7 @@ class Question:
             return await self._commands.run(spec, places, probe.exec, limit, self._name)
         if probe.log is not None:
             outputs = await printed.of_run(self._session.keeper, self._name, self._run)
-            return await self._asker.log(probe.log.pattern, outputs, limit)
+            return await self._asker.log(probe.log.pattern, self._run, outputs, limit)
         return await self._asker.path(probe, limit)
 
     async def _fork(self, argument: str) -> socket.socket:

@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import socket
-import stat
 import time
 from typing import Any, Final
 
@@ -21,10 +20,6 @@ from pserv.system.http_exchange import Answer, BadAnswer
 
 Asked = dict[str, Any]
 
-MOST_SEARCHED: Final = 16 << 20
-"""Bytes of a log that are searched for one question; the next one goes on from there."""
-LONGEST_LINE: Final = 64 << 10
-"""Bytes of a line that are searched."""
 _PIECE: Final = 1 << 16
 
 
@@ -97,42 +92,19 @@ def _resolve(asked: Asked) -> Asked:
 
 
 def _log(asked: Asked) -> Asked:
-    """`pattern`, and `files`: of each `path`, `from` (offset), `key`.
+    """`pattern`, `run`, and `files`: of each `key`, `path`, `start` (offset of the run's first byte), `after` (place).
 
-    The answer has `at`: by key how far each was searched; what stands before it need not be searched again.
+    The answer has `at`: by key the place to which each was searched; what stands before it need not be searched again.
     """
+    from pserv.system.searching import search  # not for the keeper, of which this is a fork
+
     pattern = re.compile(asked["pattern"])
-    at: dict[str, int] = {}
+    at: dict[str, str] = {}
     for file in asked["files"]:
-        line, at[file["key"]] = _search(pattern, file["path"], file["from"])
+        line, at[file["key"]] = search(pattern, file["path"], asked["run"], file["start"], file["after"])
         if line is not None:
             return {"ok": True, "detail": f"printed {line[:200]!r}", "at": at}
     return {"ok": False, "detail": f"no line matches {asked['pattern']!r} yet", "at": at}
-
-
-def _search(pattern: re.Pattern[str], path: str, begin: int) -> tuple[str | None, int]:
-    """The first line from an offset on in which the pattern is found, and the offset up to which lines are done."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            return None, begin
-        if status.st_size < begin:
-            begin = 0  # somebody truncated the file
-        rest, done, read = b"", begin, begin
-        while read - begin < MOST_SEARCHED and (data := os.pread(fd, _PIECE, read)):
-            read += len(data)
-            *lines, rest = (rest + data).split(b"\n")
-            for line in lines:
-                done += len(line) + 1
-                text = line[:LONGEST_LINE].decode(errors="replace").rstrip("\r")
-                if pattern.search(text):
-                    return text, done
-            if len(rest) > LONGEST_LINE:
-                done, rest = done + len(rest), b""
-        return None, done
-    finally:
-        os.close(fd)
 
 
 def _https(asked: Asked) -> Asked:

@@ -51,7 +51,7 @@ class Asker:
         self._fork = fork
         self._hangs: socket.socket | None = None
         """The socket of a fork that did not answer in time: it is open until that process has ended."""
-        self._searched: dict[str, int] = {}
+        self._searched: dict[str, str] = {}
         self._found = ""
 
     def close(self) -> None:
@@ -111,19 +111,21 @@ class Asker:
             asked = {"ask": "file", "path": probe.file.path, "younger_than": probe.file.younger_than}
         return str((await self._forked(asked, limit, limit))["detail"])
 
-    async def log(self, pattern: str, printed: Iterable[Printed], limit: float) -> str:
+    async def log(self, pattern: str, run: int, printed: Iterable[Printed], limit: float) -> str:
         """Search in what the run has printed since the last question. Raises Failed."""
         if self._found:
             return self._found
         files: list[dict[str, Any]] = []
         for output in printed:
             key = str(output.stream)
-            if output.start >= 0:
-                begin = max(output.start, self._searched.get(key, 0))
-                files.append({"key": key, "path": output.path, "from": begin})
+            after = self._searched.get(key, "")
+            if output.start >= 0 or after:
+                files.append({"key": key, "path": output.path, "start": output.start, "after": after})
         if not files:
             raise Failed("nothing was printed yet")
-        answer = await self._forked({"ask": "log", "pattern": pattern, "files": files}, limit, limit, failing=True)
+        answer = await self._forked(
+            {"ask": "log", "pattern": pattern, "run": run, "files": files}, limit, limit, failing=True
+        )
         self._searched.update(answer.get("at", {}))
         if not answer["ok"]:
             raise Failed(str(answer["detail"]))
