@@ -59,6 +59,8 @@ def values(shape: Shape) -> st.SearchStrategy[Any]:
     if shape.kind in ("integer", "number"):
         low, high = shape.low or 0, shape.high if shape.high is not None else 10**6
         return st.integers(int(low), int(high)) if shape.kind == "integer" else st.floats(low, high)
+    if shape.kind == "size" and shape.high is not None:
+        return st.integers(int(shape.low or 0), int(shape.high))
     if shape.kind in ("list", "hooks"):
         assert shape.item is not None
         return st.lists(values(shape.item), max_size=3).map(tuple)

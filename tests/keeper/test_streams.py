@@ -189,15 +189,26 @@ def test_how_output_is_written_may_change_and_is_kept_for_the_next_logger(daemon
     rig = daemon(logger="remote")
     first = rig.logger()
     supervisor = rig.supervisor()
-    supervisor.up("web", 1, "exec sleep 1000", stdout=file("/out"), stderr=file("/err"))
-    supervisor.up("db", 2, "exec sleep 1000", stdout={**file("/db"), "log": {"a": 1}})
-    ids = [first.op("stream")[0]["id"] for _ in range(3)]
+    web_pid = supervisor.up("web", 1, "exec sleep 1000", stdout=file("/out"), stderr=file("/err"))
+    db_pid = supervisor.up("db", 2, "exec sleep 1000", stdout={**file("/db"), "log": {"a": 1}})
+    given = [first.op("stream")[0] for _ in range(3)]
+    assert [(row["run"], row["name"], row["pid"]) for row in given] == [
+        (1, "stdout", 0),
+        (1, "stderr", 0),
+        (2, "stdout", 0),
+    ]
+    out, err, db = (row["id"] for row in given)
+    born = {"op": "settings", "id": db, "log": {"a": 1}, "run": 2, "name": "stdout", "pid": db_pid}
+    assert first.op("settings")[0] == born
     supervisor.send({"op": "settings", "logs": {"web": {"a": 1}, "db": {"a": 1}, "nobody": {}}})
-    told = [first.op("settings")[0] for _ in range(2)]
-    assert told == [{"op": "settings", "id": number, "log": {"a": 1}} for number in ids[:2]]
+    facts = {"op": "settings", "log": {"a": 1}, "run": 1, "pid": web_pid}
+    assert first.op("settings")[0] == {**facts, "id": out, "name": "stdout"}
+    assert first.op("settings")[0] == {**facts, "id": err, "name": "stderr"}
     supervisor.send({"op": "settings", "logs": {"db": {}}})
-    assert first.op("settings")[0] == {"op": "settings", "id": ids[2], "log": {}}
+    assert first.op("settings")[0] == {**born, "log": {}}
     os.kill(first.pid, signal.SIGKILL)
     second = rig.logger()
-    targets = [second.op("stream")[0]["target"] for _ in range(3)]
+    again = [second.op("stream")[0] for _ in range(3)]
+    assert [row["pid"] for row in again] == [web_pid, web_pid, db_pid]
+    targets = [row["target"] for row in again]
     assert targets == [{**file("/out"), "log": {"a": 1}}, {**file("/err"), "log": {"a": 1}}, {**file("/db"), "log": {}}]

@@ -23,6 +23,8 @@ class Outlet:
         self.id = number
         self.run = run
         self.target = target
+        self.facts: dict[str, Any] = {"run": run}
+        """What the worker is told of whose output it is."""
         self.read = read
         self.write = write
 
@@ -65,7 +67,7 @@ class Seat:
 
     def give(self, outlet: Outlet) -> None:
         """Hand a stream to the worker."""
-        fields = {"id": outlet.id, "key": "web", "run": outlet.run, "target": outlet.target}
+        fields = {"id": outlet.id, "key": "web", "target": outlet.target, **outlet.facts}
         self.tell({"op": "stream", **fields}, outlet.read)
 
     def tell(self, message: Message, *fds: int) -> None:

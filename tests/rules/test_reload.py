@@ -66,6 +66,11 @@ CHANGED: dict[str, Any] = {
     "reload": Reload(signal=1),
     "lazy": True,
     "sockets": {"http": Socket(listen="8080")},
+    "log.format": "json",
+    "log.timestamps": True,
+    "log.parse": "json",
+    "log.strip_ansi": True,
+    "log.max_line": 128 << 10,
 }
 FIXED = {
     "exec",

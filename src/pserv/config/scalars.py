@@ -223,6 +223,15 @@ def _unit(parse: Callable[[str], float]) -> Callable[[Scalar, Shape], float]:
     return read
 
 
+def _size(node: Scalar, shape: Shape) -> int:
+    size = int(_unit(units.parse_size)(node, shape))
+    for bound, beyond, word in ((shape.low, -1, "less"), (shape.high, 1, "more")):
+        if bound is not None and (size - bound) * beyond > 0:
+            limit = units.write_size(int(bound))
+            raise Wrong(f"{shown(node.text)} is {word} than {limit}", f"write {expected(shape)}, such as {limit}")
+    return size
+
+
 def command_words(node: Scalar, shape: Shape) -> tuple[str, ...]:
     """The words of a command written as one string; what would need a shell is a mistake."""
     line = text(node)
@@ -267,7 +276,7 @@ READERS: Final[dict[str, Callable[[Scalar, Shape], Any]]] = {
     "policy": _policy,
     "condition": _condition,
     "duration": _unit(units.parse_duration),
-    "size": _unit(units.parse_size),
+    "size": _size,
     "signal": _unit(units.parse_signal),
     "octal": _unit(units.parse_octal),
 }

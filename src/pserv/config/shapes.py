@@ -9,6 +9,7 @@ import msgspec
 
 from pserv.model.hooks import Hook, Reload
 from pserv.model.listening import Socket
+from pserv.model.log import Logging
 from pserv.model.needs import Need
 from pserv.model.probe import File, Log, Tcp, Unix
 from pserv.model.spec import Backoff, DaemonSpec, ServiceSpec, Stop, StopStep
@@ -16,6 +17,7 @@ from pserv.model.spec import Backoff, DaemonSpec, ServiceSpec, Stop, StopStep
 SHORT: Final[dict[type, str]] = {
     Stop: "signal",
     Backoff: "initial",
+    Logging: "format",
     Need: "condition",
     Tcp: "port",
     Unix: "path",

@@ -19,7 +19,7 @@ from pserv.keeper.protocol import Message
 from pserv.keeper.reports import Reports
 from pserv.keeper.runs import Record, Records, Run
 from pserv.keeper.sockets import ListenError, Sockets
-from pserv.keeper.streams import Streams
+from pserv.keeper.streams import BOTH, Streams
 from pserv.keeper.worker import Stream
 
 _PER_STREAM = 3
@@ -98,6 +98,7 @@ class Spawning:
             self._fork(record, number, handing, fds, opened, ends, inbox)
         except SpawnError as failure:
             inbox.close()
+            self._streams.born(opened, -1)
             for stream in opened:
                 self._streams.drop(stream)
             self._reports.add(
@@ -176,6 +177,7 @@ class Spawning:
             raise SpawnError("fork", error) from None
         finally:
             child.set_mask(signal.SIG_SETMASK, ())
+        self._streams.born(opened, pid)
         run = Run(record.key, number, pid, folder, report, opened, time.monotonic())
         run.inbox = inbox
         record.run = run
@@ -228,7 +230,8 @@ class Spawning:
             elif kind == "null":
                 outputs.append(self._null)
             else:
-                end = self._pipe(key, number, name, target, opened)
+                shared = name == "stdout" and (launch.get("stderr") or {}).get("kind") == "stdout"
+                end = self._pipe(key, number, BOTH if shared else name, target, opened)
                 ends.append(end)
                 owned.append(end)
                 outputs.append(end)
@@ -251,7 +254,7 @@ class Spawning:
         reading, writing = os.openpty()
         ends.append(writing)
         target = launch.get("stdout") or {"kind": "null"}
-        opened.append(self._streams.add(key, number, "stdout", target, True, reading))
+        opened.append(self._streams.add(key, number, BOTH, target, True, reading))
         return child.Stdio([writing] * 3, [writing], writing)
 
     def _check_written(self, key: str, target: Message) -> None:

@@ -14,6 +14,9 @@ from pserv.keeper.reports import Reports
 from pserv.keeper.roles import Roles
 from pserv.keeper.worker import Drain, Stream, Worker
 
+BOTH = "output"
+"""The name of a stream that is standard output and standard error in one."""
+
 
 class Streams:
     """All pipes. Each is given to a worker; those of a worker that hangs or ends go to another."""
@@ -55,7 +58,7 @@ class Streams:
     def retarget(self, run: int, name: str, target: Message) -> None:
         """The output of a run goes elsewhere from now on."""
         for stream in self.streams.values():
-            if stream.run == run and stream.name == name:
+            if stream.run == run and name in (stream.name, "stdout" if stream.name == BOTH else stream.name):
                 stream.target = target
                 if stream.worker is not None:
                     self.loggers.send(stream.worker, {"op": "target", "id": stream.id, "target": target})
@@ -67,8 +70,19 @@ class Streams:
             if log is None or stream.target.get("log", {}) == log:
                 continue
             stream.target = {**stream.target, "log": log}
-            if stream.worker is not None:
-                self.loggers.send(stream.worker, {"op": "settings", "id": stream.id, "log": log})
+            self._tell_settings(stream)
+
+    def born(self, streams: list[Stream], pid: int) -> None:
+        """These are the output of this process; -1: there will be none."""
+        for stream in streams:
+            stream.pid = pid
+            if "log" in stream.target:
+                self._tell_settings(stream)
+
+    def _tell_settings(self, stream: Stream) -> None:
+        if stream.worker is not None:
+            log = stream.target["log"]
+            self.loggers.send(stream.worker, {"op": "settings", "id": stream.id, "log": log, **stream.facts()})
 
     def reopen(self) -> None:
         """All files are to be opened anew (after somebody rotated them)."""

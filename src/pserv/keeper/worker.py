@@ -13,7 +13,7 @@ from pserv.keeper.protocol import Message
 class Stream:
     """The read end of one output of one run, held until a worker says that all is written."""
 
-    __slots__ = ("fd", "id", "inode", "key", "name", "run", "target", "terminal", "worker")
+    __slots__ = ("fd", "id", "inode", "key", "name", "pid", "run", "target", "terminal", "worker")
 
     def __init__(self, number: int, key: str, run: int, name: str, target: Message, terminal: bool, fd: int) -> None:
         self.id = number
@@ -21,14 +21,20 @@ class Stream:
         self.run = run
         self.name = name
         self.target = target
+        self.pid = 0
+        """The main process, -1 where there is none; 0: not known yet."""
         self.terminal = terminal
         self.fd = fd
         self.inode = 0 if terminal else os.fstat(fd).st_ino
         self.worker: Worker | None = None
 
     def described(self) -> Message:
-        fields: Message = {"id": self.id, "key": self.key, "run": self.run, "target": self.target}
+        fields: Message = {"id": self.id, "key": self.key, "target": self.target, **self.facts()}
         return {**fields, "terminal": True} if self.terminal else fields
+
+    def facts(self) -> Message:
+        """Whose output it is."""
+        return {"run": self.run, "name": self.name, "pid": self.pid}
 
 
 class Worker:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from typing import Final
 
 _OWNER = struct.Struct("<qI")  # stream whose bytes are in the hold pipe, length of the path that follows
 _RECORD = struct.Struct("<qqq")  # stream, offset of its first byte in its file (-1: none yet), bytes printed
+_BATCH = 4352
+"""Where the batch in the hold pipe is described that is written otherwise than as it is: one byte for its state, then
+_FACTS and its format. Before it the path, at most PATH_MAX (4096) bytes long."""
+_FACTS = struct.Struct("<qqq?H")  # size of the file before, its inode, microseconds since the epoch, a newline first, …
+_FORMAT = _BATCH + 1 + _FACTS.size
 _RECORDS = 8192
-"""Where the records begin. The path before them is at most PATH_MAX (4096) bytes long."""
+"""Where the records begin."""
 _GROWTH = _RECORD.size * 170
 
 
@@ -23,13 +29,37 @@ def start(fd: int, stream: int) -> int:
     return -1
 
 
+AS_PRINTED: Final = 0
+"""What the hold pipe has goes to the file as it is."""
+FORMATTED: Final = 1
+"""It goes there as lines of a format; how many of them are written the file tells."""
+WRITTEN: Final = 2
+"""All of it is in the file: it is only to be dropped."""
+
+
+class Batch:
+    """What turns the bytes in the hold pipe into the same lines again, and where in the file these begin.
+
+    `format` is that of pserv.logger.formats, as bytes; `broken`: a newline comes first, as the file ended without.
+    """
+
+    __slots__ = ("at", "broken", "format", "inode", "offset")
+
+    def __init__(self, offset: int, inode: int, at: int, broken: bool, format: bytes) -> None:
+        self.offset = offset
+        self.inode = inode
+        self.at = at
+        self.broken = broken
+        self.format = format
+
+
 class Journal:
     """A memfd: the owner of the hold pipe's bytes, then one record a stream.
 
     The owner is written only while the hold pipe is empty, so a kill in the middle of that write harms nothing.
     """
 
-    __slots__ = ("_fd", "_free", "_map", "_owner", "_slots")
+    __slots__ = ("_fd", "_format", "_free", "_map", "_owner", "_slots")
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -37,6 +67,7 @@ class Journal:
             os.ftruncate(fd, _RECORDS + _GROWTH)
         self._map = mmap.mmap(fd, 0)
         self._owner = (0, "")
+        self._format = b""
         self._slots: dict[int, int] = {}
         self._free: list[int] = []
         for offset in range(_RECORDS, len(self._map), _RECORD.size):
@@ -54,7 +85,37 @@ class Journal:
         return stream, os.fsdecode(path)
 
     def own(self, stream: int, path: str) -> None:
-        """Note the owner of what comes into the hold pipe next."""
+        """Note the owner of what comes into the hold pipe next, to be written as it is. The pipe is empty."""
+        if self._map[_BATCH] != AS_PRINTED:
+            self._map[_BATCH] = AS_PRINTED
+        self._own(stream, path)
+
+    def begin(self, stream: int, path: str, batch: Batch) -> None:
+        """Note the owner of what comes into the hold pipe next, and what is to be made of it. The pipe is empty."""
+        self._own(stream, path)
+        _FACTS.pack_into(self._map, _BATCH + 1, batch.offset, batch.inode, batch.at, batch.broken, len(batch.format))
+        if self._format is not batch.format:
+            self._map[_FORMAT : _FORMAT + len(batch.format)] = self._format = batch.format
+        self._map[_BATCH] = FORMATTED
+
+    def written(self) -> None:
+        """All lines of the batch are in the file. One byte, so that it is noted or not."""
+        self._map[_BATCH] = WRITTEN
+
+    def state(self) -> int:
+        """What is to become of the hold pipe's bytes: AS_PRINTED, FORMATTED, WRITTEN."""
+        return self._map[_BATCH]
+
+    def batch(self) -> Batch:
+        """What `begin` noted."""
+        offset, inode, at, broken, length = _FACTS.unpack_from(self._map, _BATCH + 1)
+        return Batch(offset, inode, at, broken, bytes(self._map[_FORMAT : min(_FORMAT + length, _RECORDS)]))
+
+    def move(self, stream: int, path: str) -> None:
+        """What is in the hold pipe goes to another file."""
+        self._own(stream, path)
+
+    def _own(self, stream: int, path: str) -> None:
         if self._owner[0] != stream or self._owner[1] != path:
             name = os.fsencode(path)
             self._map[_OWNER.size : _OWNER.size + len(name)] = name

@@ -91,12 +91,13 @@ class Parking:
         for number in target.streams:
             self._send({"op": "error", "id": number, "path": target.path, "text": target.trouble})
 
-    def writable(self, fd: int) -> None:
-        """The poller says that this can be written; what is none of the full is another's."""
+    def writable(self, fd: int) -> Target | None:
+        """The poller says that this can be written: the target, if it is one of the full."""
         target = self._full.pop(fd, None)
         if target is not None:
             self._poller.drop(target.fd)
             self.flow(target)
+        return target
 
     def _park_all(self, target: Target) -> None:
         for number in target.streams:

@@ -18,15 +18,20 @@ class Poller:
             self._poll, self._scale = select.epoll(), 1.0
         else:
             self._poll, self._scale = select.poll(), 1000.0
-        self._wanted: dict[int, bool] = {}
+        self._wanted: dict[int, int] = {}
 
-    def want(self, fd: int, writing: bool = False) -> None:
-        """Report when the descriptor can be read, or with `writing` when it can be written."""
-        old = self._wanted.get(fd)
-        if old is writing:
-            return
-        self._wanted[fd] = writing
+    def want(self, fd: int, writing: bool = False, more: bool = False) -> None:
+        """Report when the descriptor can be read, or with `writing` when it can be written.
+
+        `more`: when something comes beside what can be read already (and once at first).
+        """
         mask = select.POLLOUT if writing else select.POLLIN
+        if more and sys.platform == "linux":
+            mask |= select.EPOLLET
+        old = self._wanted.get(fd)
+        if old == mask:
+            return
+        self._wanted[fd] = mask
         if old is None:
             self._poll.register(fd, mask)
         else:

@@ -7,11 +7,13 @@ import fcntl
 import os
 from typing import TYPE_CHECKING
 
+from pserv.logger.journal import AS_PRINTED
 from pserv.logger.streams import available
 from pserv.logger.targets import FILE, TargetError
 
 if TYPE_CHECKING:
     from pserv.logger.journal import Journal
+    from pserv.logger.lines import Lines
     from pserv.logger.streams import Stream
     from pserv.logger.targets import Target
 
@@ -32,11 +34,13 @@ class Pump:
     empty before others come in.
     """
 
-    __slots__ = ("_carry", "_read", "_write", "beat", "capacity", "held", "journal")
+    __slots__ = ("_carry", "_lines", "beat", "capacity", "entry", "exit", "held", "journal")
 
     def __init__(self, read: int, write: int, journal: Journal) -> None:
-        self._read = read
-        self._write = write
+        self.exit = read
+        self.entry = write
+        """The ends of the hold pipe."""
+        self._lines: Lines | None = None
         self.journal = journal
         self.capacity = resize(write, HOLD_SIZE)
         self.held = available(read)
@@ -45,13 +49,25 @@ class Pump:
         self.beat = 0
         """Counts system calls that may hang, so that a watchdog sees whether things move."""
 
-    def turn(self, stream: Stream, limit: int) -> int:
+    def turn(self, stream: Stream, limit: int, final: bool = False) -> int:
         """Move at most `limit` bytes of a stream into its open target; the number moved. Sets `over` at end of file.
 
-        Raises TargetError when the target does not take them, BlockingIOError when it would take them later (FLOW).
+        `final`: also the beginning of a line, which a format would wait for the end of. Raises TargetError when the
+        target does not take them, BlockingIOError when it would take them later (FLOW).
         """
         target = stream.target
+        if stream.format is not None:
+            lines = self._looking()
+            return lines.turn(stream, limit, final) if target.kind is FILE else lines.flow(stream, limit, final)
         return self._to_file(stream, target, limit) if target.kind is FILE else _to_flow(stream, target, limit)
+
+    def _looking(self) -> Lines:
+        """What looks into the bytes: made where there is a format, as it costs memory."""
+        if self._lines is None:
+            from pserv.logger.lines import Lines
+
+            self._lines = Lines(self)
+        return self._lines
 
     def _to_file(self, stream: Stream, target: Target, limit: int) -> int:
         self.beat += 1
@@ -78,7 +94,7 @@ class Pump:
         """Service pipe -> hold pipe; the number of bytes."""
         try:
             if _SPLICES:
-                taken = os.splice(stream.fd, self._write, limit, flags=_NONBLOCK)
+                taken = os.splice(stream.fd, self.entry, limit, flags=_NONBLOCK)
             else:
                 taken = self._copy_in(stream.fd, limit)
         except BlockingIOError:
@@ -99,10 +115,13 @@ class Pump:
 
     def _copy_in(self, fd: int, limit: int) -> int:
         data = os.read(fd, min(limit, _SIZE_UNKNOWN))
-        return os.write(self._write, data) if data else 0  # the hold pipe is empty and takes 64 KiB whole
+        return os.write(self.entry, data) if data else 0  # the hold pipe is empty and takes 64 KiB whole
 
     def empty(self, target: Target) -> None:
         """Write what a predecessor left in the hold pipe, or what the file refused. Raises TargetError."""
+        if self.journal.state() != AS_PRINTED:
+            self._looking().resume(target)
+            return
         try:
             os.lseek(target.fd, 0, os.SEEK_END)
         except OSError as error:
@@ -122,7 +141,7 @@ class Pump:
         if not _SPLICES:
             return self._copy_out(target)
         try:
-            given = os.splice(self._read, target.fd, self.held)
+            given = os.splice(self.exit, target.fd, self.held)
         except OSError as error:
             if error.errno != errno.EINVAL:
                 raise
@@ -133,21 +152,21 @@ class Pump:
 
     def _copy_out(self, target: Target) -> int:
         if not self._carry:
-            self._carry = os.read(self._read, min(self.held, _SIZE_UNKNOWN))
+            self._carry = os.read(self.exit, min(self.held, _SIZE_UNKNOWN))
         written = os.write(target.fd, self._carry)
         self._carry = self._carry[written:]
         return written
 
     def close(self) -> None:
-        os.close(self._read)
-        os.close(self._write)
+        os.close(self.exit)
+        os.close(self.entry)
         self.journal.close()
 
 
 def _to_flow(stream: Stream, target: Target, limit: int) -> int:
     try:
         if target.carry:
-            _write_carry(target)
+            write_carry(target)
         moved = os.splice(stream.fd, target.fd, limit, flags=_NONBLOCK) if _SPLICES else _copy(stream, target)
     except BlockingIOError:
         if target.carry or stream.available():
@@ -173,7 +192,7 @@ def _copy(stream: Stream, target: Target) -> int:
         return 0
     target.carry = data
     try:
-        _write_carry(target)
+        write_carry(target)
     except BlockingIOError:
         pass  # the next turn begins with the rest
     except OSError as error:
@@ -181,19 +200,25 @@ def _copy(stream: Stream, target: Target) -> int:
     return len(data)
 
 
-def _write_carry(target: Target) -> None:
+def write_carry(target: Target) -> None:
+    """Write what a FIFO or device did not take before. Raises OSError."""
     while target.carry:
         target.carry = target.carry[os.write(target.fd, target.carry) :]
 
 
 def resize(fd: int, size: int) -> int:
     """Ask for a pipe of `size` bytes; the size it has then (64 KiB where the system cannot tell)."""
-    if _F_SETPIPE_SZ is None or _F_GETPIPE_SZ is None:
+    if _F_SETPIPE_SZ is None:
         return _SIZE_UNKNOWN
     try:
         return fcntl.fcntl(fd, _F_SETPIPE_SZ, size)
     except OSError:
-        try:
-            return fcntl.fcntl(fd, _F_GETPIPE_SZ)
-        except OSError:
-            return _SIZE_UNKNOWN
+        return size_of(fd)
+
+
+def size_of(fd: int) -> int:
+    """The size of a pipe in bytes (64 KiB where the system cannot tell)."""
+    try:
+        return _SIZE_UNKNOWN if _F_GETPIPE_SZ is None else fcntl.fcntl(fd, _F_GETPIPE_SZ)
+    except OSError:
+        return _SIZE_UNKNOWN

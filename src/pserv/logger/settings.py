@@ -8,11 +8,29 @@ from typing import Any, Final
 class Settings:
     """The options of `log`, each with its default. Never changed: a stream or target gets another one."""
 
-    __slots__ = ()
+    __slots__ = ("format", "instance", "max_line", "parse", "service", "strip_ansi", "timestamps")
 
     def __init__(self, log: dict[str, Any]) -> None:
         """`log`: what differs from the defaults; what is not known is left alone (a newer supervisor's)."""
+        self.format: str = log.get("format", "plain")
+        self.timestamps: bool = log.get("timestamps", False)
+        self.parse: str = log.get("parse", "none")
+        self.strip_ansi: bool = log.get("strip_ansi", False)
+        self.max_line: int = log.get("max_line", 1 << 16)
+        self.service: str = log.get("service", "")
+        self.instance: int | None = log.get("instance")
 
+    @property
+    def formatted(self) -> bool:
+        """Whether the bytes go through the logger's memory; else the kernel moves them."""
+        return self.format == "json" or self.timestamps or self.strip_ansi
+
+    def noted(self) -> dict[str, Any]:
+        """A LOG of what the lines depend on."""
+        return {name: getattr(self, name) for name in _OF_LINES}
+
+
+_OF_LINES: Final = ("format", "instance", "max_line", "parse", "service", "strip_ansi", "timestamps")
 
 PLAIN: Final = Settings({})
 """All defaults; shared, so that a stream without settings of its own costs no memory for them."""

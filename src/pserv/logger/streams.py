@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from pserv.logger.settings import PLAIN
 
 if TYPE_CHECKING:
+    from pserv.logger.formats import Format
     from pserv.logger.settings import Settings
     from pserv.logger.targets import Target
 
@@ -20,6 +21,8 @@ HOT: Final = 1
 """Out of the poller and looked at in turns: it prints faster than waking up for each line is worth."""
 PARKED: Final = 2
 """Its target cannot be written: looked at again when the target is."""
+UNBORN: Final = 3
+"""It printed before its process was known: looked at when it is."""
 
 
 class Stream:
@@ -27,11 +30,12 @@ class Stream:
 
     `start` is the offset in the file of this run's first byte, -1 while there is none; `printed` counts bytes; `end`
     is the size of the file when all was written. `drained`: its last lines were asked for. `over`: end of file.
+    `unfinished`: what its pipe has is the beginning of a line. `unborn`: whose process it is is not known yet.
     """
 
     __slots__ = (
-        *("drained", "end", "fd", "id", "large", "last", "misses", "much"),
-        *("over", "printed", "run", "settings", "start", "state", "target"),
+        *("drained", "end", "fd", "format", "id", "large", "last", "misses", "much", "over", "printed"),
+        *("rest", "run", "settings", "start", "state", "target", "unborn", "unfinished"),
     )
 
     def __init__(self, number: int, fd: int, target: Target, settings: Settings = PLAIN) -> None:
@@ -40,6 +44,12 @@ class Stream:
         self.fd = fd
         self.target = target
         self.settings = settings
+        self.format: Format | None = None
+        """What its bytes are made into; None: they are written as they are."""
+        self.rest: bytes | None = None
+        """The beginning of a line that was read, where it cannot be left in the pipe (a terminal)."""
+        self.unborn = False
+        self.unfinished = False
         self.start = -1
         self.end = 0
         self.printed = 0

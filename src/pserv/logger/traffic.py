@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from pserv.logger.facts import NOBODY, Facts
 from pserv.logger.heat import Heat
 from pserv.logger.parking import Parking
-from pserv.logger.streams import HOT, PARKED, Stream
+from pserv.logger.settings import PLAIN
+from pserv.logger.streams import HOT, PARKED, UNBORN, WAITING, Stream
 from pserv.logger.targets import FILE, Target, TargetError
 from pserv.logger.watch import Watch
 
@@ -38,6 +40,8 @@ class Traffic:
         """All written, their last lines not asked for yet."""
         self.unopened: list[Target] = []
         self.settled_at: float | None = None
+        self.ending = False
+        """Nobody will come after this process: no line is waited for."""
         self._poller = poller
         self._send = send
         self._targets: dict[str, Target] = {}
@@ -56,7 +60,9 @@ class Traffic:
             self._owner = self._new(number, -1, self._target(path, None))
             self.attempt(self._owner.target)
 
-    def add(self, number: int, fd: int, path: str, mode: int | None, settings: Settings, run: int = 0) -> None:
+    def add(
+        self, number: int, fd: int, path: str, mode: int | None, settings: Settings = PLAIN, facts: Facts = NOBODY
+    ) -> None:
         """Serve a stream from now on; takes the descriptor."""
         if self.watch.kept not in (None, number):
             os.close(fd)  # sent before the keeper knew: another worker has it
@@ -65,15 +71,17 @@ class Traffic:
         if self._owner is not None and self._owner.id == number:
             self._owner = stream
         self.streams[number] = self._by_fd[fd] = stream
-        stream.run = run
-        stream.settings = stream.target.settings = settings
+        stream.run = facts.run
+        _configure(stream, settings, facts)
         self._join(stream, stream.target)
 
-    def configure(self, number: int, settings: Settings) -> None:
+    def configure(self, number: int, settings: Settings, facts: Facts) -> None:
         """Write a stream so from now on."""
         stream = self.streams.get(number)
         if stream is not None:
-            stream.settings = stream.target.settings = settings
+            _configure(stream, settings, facts)
+            if stream.state == UNBORN or stream.unfinished:
+                self.parking.wake(stream)
 
     def retarget(self, number: int, path: str, mode: int | None) -> None:
         """Write a stream to another place from now on; what is held of it, too."""
@@ -84,7 +92,7 @@ class Traffic:
         old.streams.remove(number)
         stream.target, stream.start = self._target(path, mode), -1
         if self._owner is stream:
-            self.pump.journal.own(number, path)
+            self.pump.journal.move(number, path)
         stream.target.settings = stream.settings
         self._join(stream, stream.target)
         self._close_unused(old, stream)
@@ -150,9 +158,20 @@ class Traffic:
         """The poller says that this stream can be read, or that this target can be written again."""
         stream = self._by_fd.get(fd)
         if stream is not None:
+            self._serve_in_order(stream)
+            return
+        target = self.parking.writable(fd)
+        if target is not None and target.carry and target.streams:
+            self.serve(self.streams[target.streams[0]])
+
+    def _serve_in_order(self, stream: Stream) -> None:
+        """What another stream of the same file has, and nobody was woken for, came before this."""
+        if stream.format is not None and len(stream.target.streams) > 1 and self.heat.streams:
+            for other in [self.streams[number] for number in stream.target.streams]:
+                if other.state == HOT and other is not stream:
+                    self.serve(other)
+        if self.streams.get(stream.id) is stream:
             self.serve(stream)
-        else:
-            self.parking.writable(fd)
 
     def look(self) -> None:
         """Serve the hot streams once; while there are none, open one file that nothing was written to yet."""
@@ -165,9 +184,13 @@ class Traffic:
             if target.stale and target.streams and not target.trouble:
                 self.attempt(target)
 
-    def serve(self, stream: Stream, limit: int = TURN) -> int:
-        """Let a stream have its turn; the number of bytes moved."""
+    def serve(self, stream: Stream, limit: int = TURN, final: bool = False) -> int:
+        """Let a stream have its turn; the number of bytes moved. `final`: the beginning of a line, too."""
         target = stream.target
+        if stream.unborn and not stream.is_over():
+            self.heat.park(stream)
+            stream.state = UNBORN
+            return 0
         now = time.monotonic()
         if not self.watch.begin(stream):
             self.after_hang()
@@ -176,7 +199,7 @@ class Traffic:
         try:
             if target.wants_opening(now):
                 self._open(target, now)
-            moved = self.pump.turn(stream, limit)
+            moved = self.pump.turn(stream, limit, final or self.ending)
         except TargetError as error:
             failure = error
         except BlockingIOError:
@@ -191,6 +214,8 @@ class Traffic:
             self._finish(stream)
         else:
             self.heat.served(stream, moved, now)
+            if stream.format is not None and stream.state == WAITING:
+                self._poller.want(stream.fd, more=stream.unfinished and not moved)
         self.after_hang(failure is not None)
         return moved
 
@@ -295,3 +320,14 @@ class Traffic:
             stream, self._stuck = self._stuck, None
             self.settled_at = time.monotonic() + SETTLED
             self._send({"op": "flowing", "id": stream.id, "path": stream.target.path})
+
+
+def _configure(stream: Stream, settings: Settings, facts: Facts) -> None:
+    stream.settings = stream.target.settings = settings
+    stream.unborn = settings.format == "json" and not facts.pid
+    if settings.formatted:
+        from pserv.logger.formats import Format
+
+        stream.format = Format(settings, facts)
+    else:
+        stream.format = None

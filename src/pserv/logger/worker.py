@@ -7,6 +7,7 @@ import time
 from typing import Any, Final
 
 from pserv.keeper.protocol import Channel, Message, ProtocolError
+from pserv.logger.facts import Facts
 from pserv.logger.heat import NAP
 from pserv.logger.poller import Poller
 from pserv.logger.pump import Pump
@@ -121,7 +122,7 @@ class Worker:
             os.set_blocking(fds[0], False)
             path, mode = _place(message["target"])
             log = settings(message["target"].get("log"))
-            self._traffic.add(message["id"], fds[0], path, mode, log, message["run"])
+            self._traffic.add(message["id"], fds[0], path, mode, log, _facts(message))
             return
         for fd in fds:
             os.close(fd)
@@ -130,13 +131,22 @@ class Worker:
         elif op == "target":
             self._traffic.retarget(message["id"], *_place(message["target"]))
         elif op == "settings":
-            self._traffic.configure(message["id"], settings(message["log"]))
+            self._traffic.configure(message["id"], settings(message["log"]), _facts(message))
         elif op == "reopen":
             self._traffic.reopen()
         elif op == "release":
             self._releasing = True
+            self._flush(carried=True)
         elif op == "finish":
             self._finish_at = time.monotonic() + FINISH
+            self._traffic.ending = True
+            self._flush(carried=False)
+
+    def _flush(self, carried: bool) -> None:
+        """Write the beginnings of lines; only those that nobody but this process has (`carried`), or all."""
+        for stream in list(self._traffic.streams.values()):
+            if stream.unfinished and stream.state != PARKED and (stream.rest is not None or not carried):
+                self._traffic.serve(stream, final=True)
 
     # The end of a run.
 
@@ -164,7 +174,7 @@ class Worker:
         """As much as is in the pipe at this moment: somebody may hold it open and print for ever."""
         left = stream.available() or _TERMINAL_BUFFER
         while left > 0 and not stream.over and stream.state != PARKED:
-            moved = self._traffic.serve(stream, min(left, TURN))
+            moved = self._traffic.serve(stream, min(left, TURN), final=True)
             if not moved:
                 break
             left -= moved
@@ -183,7 +193,8 @@ class Worker:
         try:
             fd = target.fd if target.fd >= 0 else os.open(target.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
             try:
-                return last_lines(fd, stream.start, stream.end or os.fstat(fd).st_size, LAST_LINES, size)
+                lines = last_lines(fd, stream.start, stream.end or os.fstat(fd).st_size, LAST_LINES, size)
+                return lines if stream.format is None else stream.format.printed(lines)
             finally:
                 if fd != target.fd:
                     os.close(fd)
@@ -191,6 +202,11 @@ class Worker:
             return []
         finally:
             self._traffic.watch.end()
+
+
+def _facts(message: Message) -> Facts:
+    """Whose output it is (a message of a keeper that did not tell yet has less)."""
+    return Facts(message.get("run", 0), message.get("name", "output"), message.get("pid", 0))
 
 
 def _place(target: dict[str, Any]) -> tuple[str, int | None]:

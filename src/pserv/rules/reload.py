@@ -146,6 +146,7 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     "duration": units.show_duration,
     "signal": units.show_signal,
     "octal": units.show_octal,
+    "size": units.write_size,
     "command": shlex.join,
     "arguments": shlex.join,
     "call": shlex.join,

@@ -61,10 +61,12 @@ def log(name: str, spec: ServiceSpec) -> Message:
 
 
 def outputs(name: str, spec: ServiceSpec, at: Places) -> dict[str, Message]:
-    """The targets of both streams; stderr shares stdout's pipe unless one of them names a place of its own."""
+    """The targets of both streams; stderr goes where stdout does unless one of them names a place of its own."""
     stdout = target(name, "stdout", spec.stdout, at)
     if spec.stderr is None or spec.stderr == spec.stdout:
-        stderr = {"kind": "stdout"} if stdout["kind"] == "file" else stdout
+        # A pipe of its own into the same file, where the lines are to say which it was.
+        joined = stdout["kind"] == "file" and spec.log.format == "plain"
+        stderr = {"kind": "stdout"} if joined else stdout
     else:
         stderr = target(name, "stderr", spec.stderr, at)
     written = log(name, spec)
@@ -75,8 +77,11 @@ def outputs(name: str, spec: ServiceSpec, at: Places) -> dict[str, Message]:
 
 
 def log_files(name: str, spec: ServiceSpec, at: Places) -> list[tuple[str, str]]:
-    """(stream, path) of each file that a service's output goes to."""
-    return [(stream, to["path"]) for stream, to in outputs(name, spec, at).items() if to["kind"] == "file"]
+    """(stream, path) of each file that a service's output goes to; of a common one it is stdout."""
+    paths = {stream: to["path"] for stream, to in outputs(name, spec, at).items() if to["kind"] == "file"}
+    if paths.get("stderr") == paths.get("stdout"):
+        paths.pop("stderr", None)
+    return list(paths.items())
 
 
 def launch(name: str, spec: ServiceSpec, at: Places) -> Message:

@@ -1,0 +1,262 @@
+"""Service pipe -> whole lines of a format -> file, each exactly once. Imported only where a format is wanted.
+
+A line that has no end yet stays in the service's pipe, so that every successor finds it there; what is taken goes into
+the hold pipe, is written from memory, noted as written, and dropped. Where a kill came in between, the successor makes
+the same lines of the same bytes, and writes those that the file has not.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import select
+import time
+from typing import TYPE_CHECKING, Final
+
+from pserv.logger import formats
+from pserv.logger.journal import WRITTEN, Batch
+from pserv.logger.pump import resize, size_of, write_carry
+from pserv.logger.streams import available
+from pserv.logger.targets import TargetError
+
+if TYPE_CHECKING:
+    from pserv.logger.formats import Format
+    from pserv.logger.pump import Pump
+    from pserv.logger.streams import Stream
+    from pserv.logger.targets import Target
+
+BATCH: Final = 1 << 18
+"""Bytes that are looked at together: what becomes of them stays near the processor."""
+_READ: Final = 1 << 16
+_NONBLOCK: Final = 2  # SPLICE_F_NONBLOCK
+
+
+class Lines:
+    """The part of the pump that looks into the bytes. One for all streams of a worker."""
+
+    def __init__(self, pump: Pump) -> None:
+        self._pump = pump
+        self._null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        self._output = b""
+        """What the hold pipe's bytes become, while the file has not taken all of it."""
+        self._written = 0
+        self._tee = None
+        if hasattr(os, "splice"):
+            self._tee = getattr(ctypes.CDLL(None, use_errno=True), "tee", None)
+        if self._tee is not None:
+            self._tee.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_size_t, ctypes.c_uint)
+            self._tee.restype = ctypes.c_ssize_t
+            self._look_read, self._look_write = os.pipe()
+            self._seen = min(resize(self._look_write, pump.capacity), pump.capacity)
+
+    def turn(self, stream: Stream, limit: int, final: bool) -> int:
+        """Write what whole lines the next bytes of a stream have; the number of bytes, which may be more than `limit`.
+
+        `final`: the beginning of a line, too. Sets `over` at end of file, and `unfinished` when a line without an end
+        is left. Raises TargetError.
+        """
+        format = stream.format
+        assert format is not None
+        data = self._next(stream, min(limit, BATCH), final)
+        if not data:
+            return 0
+        target = stream.target
+        end, broken = _end(target, format.whole_lines)
+        batch = Batch(end, os.fstat(target.fd).st_ino, time.time_ns() // 1000, broken, format.noted)
+        self._pump.journal.begin(stream.id, target.path, batch)
+        taken = self._take(stream, data)
+        if stream.start < 0 or stream.start > end:  # the first bytes, or somebody truncated the file
+            stream.start = end + broken
+            self._pump.journal.record(stream.id, stream.start, stream.printed)
+        stream.printed += taken
+        self._pump.held = taken
+        if target.hints is not None:
+            target.hints.note(end, stream.run)
+        self._output, self._written = _output(format, data[:taken], batch), 0
+        self._write(target)
+        self._pump.journal.record(stream.id, stream.start, stream.printed)
+        return taken
+
+    def flow(self, stream: Stream, limit: int, final: bool) -> int:
+        """The same for a target that is no file: what it does not take is in this process's memory only.
+
+        Raises TargetError, and BlockingIOError when it takes nothing more now.
+        """
+        format, target = stream.format, stream.target
+        assert format is not None
+        try:
+            if target.carry:
+                write_carry(target)
+            data = self._next(stream, min(limit, _READ), final)
+            if data and stream.rest is None:
+                self._drop(stream.fd, len(data))
+            stream.printed += len(data)
+            target.carry = format.write(data, time.time_ns() // 1000) if data else b""
+            write_carry(target)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise TargetError.of(error) from None
+        return len(data)
+
+    # What is taken.
+
+    def _next(self, stream: Stream, limit: int, final: bool) -> bytes:
+        """The bytes that are to be written now. They are still in the stream, or it has none of its own (`rest`)."""
+        format = stream.format
+        assert format is not None
+        limit = max(limit, 2 * format.longest)  # else where a line is split would depend on it
+        data = self._look(stream, limit)
+        count = format.count(data)
+        if data and not count:
+            if final or stream.over or _hung_up(stream.fd):
+                data = self._look(stream, limit)  # with what came before the end of file
+                count = format.count(data) or len(data)
+            else:
+                count = len(data) if self._is_full(stream, data) else 0
+        elif stream.over:
+            count = len(data)
+        stream.unfinished = count < len(data)
+        if stream.rest is not None:
+            stream.rest = data[count:]
+        return data if count == len(data) else data[:count]
+
+    def _look(self, stream: Stream, limit: int) -> bytes:
+        """The next bytes of a stream, which stay in its pipe; what cannot be looked into is read, and kept in `rest`.
+
+        Sets `over` at end of file.
+        """
+        if stream.rest is None and self._tee is not None:
+            count = self._tee(stream.fd, self._look_write, min(limit, self._seen), _NONBLOCK)
+            if count > 0:
+                return os.read(self._look_read, count)
+            number = ctypes.get_errno() if count < 0 else 0
+            if number != errno.EINVAL:
+                stream.over = number != errno.EAGAIN
+                return b""
+        return self._read(stream)
+
+    def _read(self, stream: Stream) -> bytes:
+        """Of a terminal, or where there is no tee(2): a kill loses what is in memory then."""
+        rest = stream.rest = stream.rest or b""
+        room = min(_READ, self._pump.capacity - len(rest))
+        if stream.over or room <= 0:
+            return rest
+        try:
+            data = os.read(stream.fd, room)
+        except BlockingIOError:
+            return rest
+        except OSError:  # EIO: the last one closed the terminal
+            data = b""
+        stream.over = not data
+        stream.rest = rest + data
+        return stream.rest
+
+    def _is_full(self, stream: Stream, data: bytes) -> bool:
+        """Whether the beginning of a line must go so that the rest of it can come: where pipes cannot be made larger.
+
+        Of the pages that a pipe has, each may be filled by half only.
+        """
+        assert stream.format is not None
+        if stream.rest is not None:
+            return len(data) >= self._pump.capacity
+        if 2 * len(data) < size_of(stream.fd):
+            return False
+        there = available(stream.fd)
+        return 2 * len(data) >= resize(stream.fd, 4 * stream.format.longest) or len(self._look(stream, there)) < there
+
+    def _take(self, stream: Stream, data: bytes) -> int:
+        """Put the bytes into the hold pipe, which is empty; how many."""
+        if stream.rest is not None:
+            return os.write(self._pump.entry, data)
+        return os.splice(stream.fd, self._pump.entry, len(data))
+
+    def _drop(self, fd: int, count: int) -> None:
+        """Empty a pipe of so many bytes."""
+        while count:
+            if self._tee is not None:
+                count -= os.splice(fd, self._null, count)
+            else:
+                count -= len(os.read(fd, min(count, _READ)))
+
+    # What is written.
+
+    def resume(self, target: Target) -> None:
+        """Write what a predecessor left in the hold pipe, or what the file refused. Raises TargetError."""
+        pump = self._pump
+        if pump.journal.state() != WRITTEN:
+            batch = pump.journal.batch()
+            try:
+                known = self._written if self._output else None
+                if known is None:
+                    self._output = _output(formats.of(batch.format), self._held(), batch)
+                self._written = _progress(target, batch, self._output, known)
+            except OSError as error:
+                raise TargetError.of(error) from None
+            _end(target, False)
+        self._write(target)
+
+    def _held(self) -> bytes:
+        """What is in the hold pipe. It stays there, unless not all of it can be looked at."""
+        pump = self._pump
+        count = 0 if self._tee is None else self._tee(pump.exit, self._look_write, pump.held, _NONBLOCK)
+        data = os.read(self._look_read, count) if count > 0 else b""
+        return data if len(data) == pump.held else os.read(pump.exit, pump.held)
+
+    def _write(self, target: Target) -> None:
+        """All of the output -> file; then the hold pipe is emptied. Raises TargetError, and what is left stays."""
+        pump, view = self._pump, memoryview(self._output)
+        try:
+            while self._written < len(view):
+                pump.beat += 1
+                self._written += os.write(target.fd, view[self._written :])
+        except OSError as error:
+            raise TargetError.of(error) from None
+        pump.journal.written()
+        self._output = b""
+        self._drop(pump.exit, available(pump.exit))
+        pump.held = 0
+
+
+def _hung_up(fd: int) -> bool:
+    """Whether nobody can write to the pipe any more."""
+    poll = select.poll()
+    poll.register(fd, 0)
+    return bool(poll.poll(0))
+
+
+def _end(target: Target, whole_lines: bool) -> tuple[int, bool]:
+    """Go to the end of the file; where that is, and whether a newline must come before a line. Raises TargetError."""
+    try:
+        end = os.lseek(target.fd, 0, os.SEEK_END)
+    except OSError as error:
+        raise TargetError.of(error) from None
+    try:
+        return end, whole_lines and end > 0 and os.pread(target.fd, 1, end - 1) != b"\n"
+    except OSError:
+        return end, False  # it may only be written
+
+
+def _output(format: Format, data: bytes, batch: Batch) -> bytes:
+    lines = format.write(data, batch.at)
+    return b"\n" + lines if batch.broken else lines
+
+
+def _progress(target: Target, batch: Batch, output: bytes, known: int | None) -> int:
+    """How much of a batch's output need not be written again. Raises OSError.
+
+    `known`: so much was written by this process; None: a predecessor wrote, and what the file has is compared.
+    """
+    if os.fstat(target.fd).st_ino != batch.inode:  # another file: whole lines
+        return output.rfind(b"\n", 0, known or 0) + 1
+    if known is not None:
+        return known
+    there = os.pread(target.fd, len(output), batch.offset)
+    if output.startswith(there):
+        return len(there)
+    same, differs = 0, len(there)  # somebody else wrote after the kill
+    while differs - same > 1:
+        middle = (same + differs) // 2
+        same, differs = (middle, differs) if output.startswith(there[:middle]) else (same, middle)
+    return output.rfind(b"\n", 0, same) + 1

@@ -1,0 +1,276 @@
+"""Formats through a worker: lines that are not finished, whoever is killed; two streams in one file; any target."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import random
+import select
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.logger import crashing
+from tests.logger.pretend_keeper import PATIENCE, Outlet, PretendKeeper, Seat
+from tests.logger.test_exactly_once import KILLS, WRITER, wait_for_writing
+
+JSON = {"format": "json", "service": "web"}
+
+
+def outlet_with(keeper: PretendKeeper, path: Path | str, log: dict[str, Any], run: int = 1) -> Outlet:
+    outlet = keeper.outlet(path, run)
+    outlet.target["log"] = log
+    outlet.facts = {"run": run, "name": "stdout", "pid": 4242}
+    return outlet
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+def messages(path: Path) -> list[str]:
+    return [row["message"] for row in rows(path)]
+
+
+@pytest.mark.parametrize("log", [{}, JSON, {"timestamps": True}, {"strip_ansi": True}], ids=str)
+def test_a_kill_at_any_line_of_ours_loses_and_doubles_nothing(log: dict[str, Any]) -> None:
+    command = [sys.executable, crashing.__file__, json.dumps(log), "16", "8"]
+    subprocess.run(command, check=True, timeout=PATIENCE * 2)
+
+
+def test_kills_while_much_is_written(keeper: PretendKeeper, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{index}.log" for index in range(2)]
+    outlets = [outlet_with(keeper, paths[0], JSON), outlet_with(keeper, paths[1], {"timestamps": True})]
+    writers = []
+    for outlet, lines in zip(outlets, (100, 2000), strict=True):
+        command = [sys.executable, "-I", "-S", "-c", WRITER, str(lines)]
+        writers.append(subprocess.Popen(command, stdout=outlet.write, stderr=subprocess.PIPE))
+        outlet.end()
+    dice = random.Random()
+    seat = keeper.seat(*outlets)
+    for _ in range(KILLS // 2):
+        size = paths[1].stat().st_size if paths[1].exists() else 0
+        wait_for_writing(paths[1], size, dice.uniform(0, 0.01))
+        seat.kill()
+        seat.start(outlets)
+    for writer in writers:
+        writer.terminate()
+    counts = [int(writer.communicate(timeout=PATIENCE)[1].strip(b"+")) for writer in writers]
+    for outlet in outlets:
+        seat.drain(outlet)
+        seat.hear("closed", id=outlet.id)
+    for number, told in enumerate(messages(paths[0])):
+        assert told == f"{number:012} {'x' * (number % 150)}"
+    assert number == counts[0] - 1
+    with paths[1].open("rb") as file:
+        for number, line in enumerate(file):
+            assert line[28:] == b"%012d %s\n" % (number, b"x" * (number % 150))
+    assert number == counts[1] - 1
+
+
+def test_the_beginning_of_a_line_waits_for_its_end_over_the_death_of_a_worker(
+    keeper: PretendKeeper, tmp_path: Path
+) -> None:
+    outlet = outlet_with(keeper, tmp_path / "a.log", JSON)
+    seat = keeper.seat(outlet)
+    outlet.print(b"one\ntw")
+    written(tmp_path / "a.log", 1)
+    seat.kill()
+    seat.start([outlet])
+    outlet.print(b"o\n")
+    written(tmp_path / "a.log", 2)
+    assert messages(tmp_path / "a.log") == ["one", "two"]
+
+
+def test_a_released_worker_leaves_the_beginning_of_a_line_to_the_next(keeper: PretendKeeper, tmp_path: Path) -> None:
+    outlet = outlet_with(keeper, tmp_path / "a.log", JSON)
+    seat = keeper.seat(outlet)
+    outlet.print(b"one\ntw")
+    written(tmp_path / "a.log", 1)
+    seat.tell({"op": "release"})
+    seat.hear("released")
+    assert seat.wait() == 0
+    other = keeper.seat(outlet)
+    outlet.print(b"o\n")
+    written(tmp_path / "a.log", 2)
+    assert other.finish() == 0
+    assert messages(tmp_path / "a.log") == ["one", "two"]
+
+
+def written(path: Path, lines: int) -> None:
+    """Wait until so many lines are in the file."""
+    while not path.exists() or path.read_bytes().count(b"\n") < lines:
+        select.select([], [], [], 0.001)
+
+
+def test_at_the_end_of_a_run_it_is_written_and_marked(keeper: PretendKeeper, tmp_path: Path) -> None:
+    outlet = outlet_with(keeper, tmp_path / "a.log", JSON)
+    seat = keeper.seat(outlet)
+    outlet.print(b"one\nno end")
+    assert seat.drain(outlet)["lines"] == ["one", "no end"]
+    assert [(row["message"], row["partial"]) for row in rows(tmp_path / "a.log")] == [("one", False), ("no end", True)]
+    outlet.print(b"rest")
+    outlet.end()
+    seat.hear("closed", id=outlet.id)
+    assert messages(tmp_path / "a.log") == ["one", "no end", "rest"]
+
+
+def test_at_the_end_of_all_it_is_written(keeper: PretendKeeper, tmp_path: Path) -> None:
+    outlet = outlet_with(keeper, tmp_path / "a.log", {"timestamps": True})
+    seat = keeper.seat(outlet)
+    outlet.print(b"one\nno end")
+    written(tmp_path / "a.log", 1)
+    assert seat.finish() == 0
+    assert [line[27:] for line in (tmp_path / "a.log").read_bytes().splitlines()] == [b" one", b"+no end"]
+
+
+def test_a_prompt_without_an_end_costs_nothing(keeper: PretendKeeper, tmp_path: Path) -> None:
+    outlet = outlet_with(keeper, tmp_path / "a.log", JSON)
+    seat = keeper.seat(outlet)
+    outlet.print(b"one\nname? ")
+    written(tmp_path / "a.log", 1)
+    select.select([], [], [], 0.5)  # the watch goes to sleep
+    before = cpu_switches(seat)
+    select.select([], [], [], 0.3)
+    assert cpu_switches(seat) == before
+    outlet.print(b"x")
+    outlet.print(b"y\n")
+    written(tmp_path / "a.log", 2)
+    assert messages(tmp_path / "a.log") == ["one", "name? xy"]
+
+
+def cpu_switches(seat: Seat) -> int:
+    """Context switches of all threads so far."""
+    total = 0
+    for thread in Path(f"/proc/{seat.pid}/task").iterdir():
+        fields = (thread / "status").read_text().splitlines()
+        total += sum(int(line.split()[1]) for line in fields if "ctxt_switches" in line)
+    return total
+
+
+def test_a_line_of_ten_megabytes_is_split_and_takes_no_memory(keeper: PretendKeeper, tmp_path: Path) -> None:
+    outlet = outlet_with(keeper, tmp_path / "a.log", JSON)
+    seat = keeper.seat(outlet)
+    printer = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import os\nfor _ in range(5000): os.write(1, b'\\xc3\\xb6' * 1025)\nos.write(1, b'\\n')",
+        ],
+        stdout=outlet.write,
+    )
+    outlet.end()
+    assert printer.wait(PATIENCE) == 0
+    seat.drain(outlet)
+    found = rows(tmp_path / "a.log")
+    assert "".join(row["message"] for row in found) == "ö" * 1025 * 5000
+    assert [row["partial"] for row in found] == [True] * (len(found) - 1) + [False]
+    assert {len(row["message"].encode()) for row in found[:-1]} == {65536}
+
+
+def test_two_streams_in_one_file_say_which_they_are(keeper: PretendKeeper, tmp_path: Path) -> None:
+    out = outlet_with(keeper, tmp_path / "a.log", JSON)
+    err = outlet_with(keeper, tmp_path / "a.log", JSON)
+    err.facts = {**out.facts, "name": "stderr"}
+    seat = keeper.seat(out, err)
+    for number in range(100):
+        (out, err)[number % 2].print(b"%d\n" % number)
+        written(tmp_path / "a.log", number + 1)
+    told = [(int(row["message"]), row["stream"]) for row in rows(tmp_path / "a.log")]
+    assert told == [(number, ("stdout", "stderr")[number % 2]) for number in range(100)]
+    out.print(b"half")
+    err.print(b"whole\n")
+    written(tmp_path / "a.log", 101)
+    out.print(b" done\n")
+    written(tmp_path / "a.log", 102)
+    assert messages(tmp_path / "a.log")[100:] == ["whole", "half done"]
+    seat.drain(out, err)
+
+
+def test_what_is_printed_before_the_process_is_known_waits_for_it(keeper: PretendKeeper, tmp_path: Path) -> None:
+    outlet = outlet_with(keeper, tmp_path / "a.log", JSON)
+    outlet.facts = {**outlet.facts, "pid": 0}
+    seat = keeper.seat(outlet)
+    outlet.print(b"early\n")
+    other = keeper.outlet(tmp_path / "b.log", run=2)
+    seat.give(other)
+    seat.drain(other)
+    assert not (tmp_path / "a.log").exists() or not rows(tmp_path / "a.log")
+    seat.tell({"op": "settings", "id": outlet.id, "log": JSON, **outlet.facts, "pid": 77})
+    written(tmp_path / "a.log", 1)
+    assert rows(tmp_path / "a.log")[0]["pid"] == 77
+
+
+def test_the_format_changes_while_the_service_runs(keeper: PretendKeeper, tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    outlet, other = keeper.outlet(path), keeper.outlet(tmp_path / "b.log")
+    seat = keeper.seat(outlet, other)
+    outlet.print(b"plain\nhalf")
+    seat.drain(outlet)
+
+    def change(log: dict[str, Any]) -> None:
+        facts = {"run": 1, "name": "output", "pid": 5}
+        seat.tell({"op": "settings", "id": outlet.id, "log": log, **facts})
+        seat.drain(other)  # it was heard
+
+    change(JSON)
+    outlet.print(b"json\nbegun")
+    written(path, 3)
+    change({"timestamps": True})
+    outlet.print(b" and done\n")
+    written(path, 4)
+    change({})
+    outlet.print(b"plain again")
+    seat.drain(outlet)
+    lines = path.read_bytes().split(b"\n")
+    assert lines[:2] == [b"plain", b"half"]
+    assert json.loads(lines[2])["message"] == "json"
+    assert json.loads(lines[2])["stream"] == "output"
+    assert lines[3][27:] == b" begun and done"
+    assert lines[4] == b"plain again"
+
+
+def test_a_terminal_is_read_line_by_line(keeper: PretendKeeper, tmp_path: Path) -> None:
+    outlet = outlet_with(keeper, tmp_path / "a.log", JSON)
+    master, slave = pty.openpty()
+    for fd in (outlet.read, outlet.write):
+        os.close(fd)
+    outlet.read, outlet.write = master, slave
+    seat = keeper.seat(outlet)
+    outlet.print(b"one\ntw")
+    written(tmp_path / "a.log", 1)
+    outlet.print(b"o\nno end")
+    outlet.end()
+    seat.drain(outlet)
+    seat.hear("closed", id=outlet.id)
+    assert messages(tmp_path / "a.log") == ["one\r", "two\r", "no end"]
+
+
+def test_lines_go_through_a_fifo_that_is_read_slowly(keeper: PretendKeeper, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    outlet = outlet_with(keeper, fifo, JSON)
+    seat = keeper.seat(outlet)
+    lines = 3000
+    outlet.print(b"".join(b"%d\n" % number for number in range(lines)))
+    outlet.end()
+    data = b""
+    while data.count(b"\n") < lines:
+        assert select.select([reader], [], [], PATIENCE)[0]
+        data += os.read(reader, 4096)
+    os.close(reader)
+    seat.hear("closed", id=outlet.id)
+    assert [json.loads(line)["message"] for line in data.splitlines()] == [str(number) for number in range(lines)]
+
+
+def test_what_is_not_wanted_is_not_imported(keeper: PretendKeeper, tmp_path: Path) -> None:
+    code = "import sys, pserv.logger.main; print(*sys.modules)"
+    command = [sys.executable, "-S", "-c", code]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout.split()
+    assert "pserv.logger.worker" in told
+    assert not {"ctypes", "pserv.logger.lines", "pserv.logger.formats"} & set(told)
