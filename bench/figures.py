@@ -99,6 +99,10 @@ FIGURES: tuple[Figure, ...] = (
     Figure("probes.cpu", "CPU of 1000 http probes, supervisor and keeper", "ms", MS),
     Figure("probes.late", "1000 http probes a second: lateness, p99", "ms", MS),
     Figure("probes.pss", "memory (PSS), 1000 services with an http probe", "MB", MB),
+    Figure("formats.time", "log with timestamps", "MB/s", MB, (Limit(1.0, "s6-log", True),)),
+    Figure("formats.time.cpu", "CPU per GiB of it", "s", limits=(Limit(1.0, "s6-log"),)),
+    Figure("formats.json", "log as JSON", "MB/s", MB, (Limit(3.0, "svlogd", True), Limit(200, least=True))),
+    Figure("formats.json.cpu", "CPU per GiB of it", "s"),
 )
 
 

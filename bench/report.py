@@ -44,7 +44,8 @@ def _verdict(figure: Figure, values: dict[str, float]) -> str:
     told = []
     for limit in figure.limits:
         held = limit.holds(values["pserv"], values) if "pserv" in values else None
-        told.append(f"{limit}{'' if held is None else ' ✓' if held else ' ✗'}")
+        other = "" if limit.of in ("", "floor", "supervisord") else f" ({_number(values.get(limit.of))})"
+        told.append(f"{limit}{other}{'' if held is None else ' ✓' if held else ' ✗'}")
     return ", ".join(told)
 
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import alive
 import capture
+import formats
 import life
 import probes
 import ready
@@ -23,7 +24,7 @@ from figures import Book
 from stage import RESULTS, BenchError, Stage, stage, sweep
 
 LATEST = RESULTS / "latest.json"
-PARTS = ("start", "memory", "stop", "restart", "crash", "status", "idle", "log", "ready", "probes")
+PARTS = ("start", "memory", "stop", "restart", "crash", "status", "idle", "log", "formats", "ready", "probes")
 Who = tuple[type[Daemon], ...]
 
 
@@ -118,6 +119,7 @@ def plan(scene: Stage, book: Book, options: argparse.Namespace) -> list[Measurem
         Measurement({"restart"}, partial(alive.restarts, scene, book, who, 100, rounds(30, 3))),
         Measurement({"status"}, partial(_one, scene, book, who, rounds(20, 3))),
         Measurement({"status", "idle", "crash"}, partial(_hundred, scene, book, options, rounds)),
+        Measurement({"formats"}, partial(formats.captures, scene, book, formats.flood(options.quick), rounds(3))),
         *(Measurement({"log"}, partial(capture.captures, scene, book, who, flood, rounds(3))) for flood in floods),
     ]
     if Pserv in who:

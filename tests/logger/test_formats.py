@@ -40,9 +40,9 @@ def fed(format: Format, data: bytes, sizes: list[int]) -> bytes:
         waiting, data = waiting + data[:size], data[size:]
         count = format.count(waiting)
         if count:
-            written += format.write(waiting[:count], AT)
+            written += b"".join(format.write(waiting[:count], AT))
             waiting = waiting[count:]
-    return written + (format.write(waiting, AT) if waiting else b"")
+    return written + (b"".join(format.write(waiting, AT)) if waiting else b"")
 
 
 def pieces(data: bytes, longest: int) -> list[tuple[bytes, bool]]:
@@ -102,7 +102,7 @@ def test_a_line_that_is_an_object_becomes_fields(data: bytes, sizes: list[int]) 
 @given(st.dictionaries(st.text(max_size=5), st.one_of(st.none(), st.booleans(), st.integers(), st.text()), max_size=4))
 def test_fields_are_what_was_printed(printed: dict[str, Any]) -> None:
     line = json.dumps(printed).encode() + b"\n"
-    row = json.loads(make(format="json", parse="json", max_line=4096).write(line, AT))
+    row = json.loads(b"".join(make(format="json", parse="json", max_line=4096).write(line, AT)))
     assert row["fields"] == printed
 
 
@@ -118,7 +118,7 @@ def test_fields_are_what_was_printed(printed: dict[str, Any]) -> None:
     ],
 )
 def test_message_and_level_are_lifted(line: str, message: str, level: object) -> None:
-    row = json.loads(make(format="json", parse="json", max_line=4096).write(line.encode() + b"\n", AT))
+    row = json.loads(b"".join(make(format="json", parse="json", max_line=4096).write(line.encode() + b"\n", AT)))
     assert (row["message"], row.get("level")) == (message, level)
     assert row["fields"] == json.loads(line)
 
@@ -128,7 +128,7 @@ def test_message_and_level_are_lifted(line: str, message: str, level: object) ->
     ['{"a": NaN}', "{not json}", '{"a": 1} x', "[1]", '{"a":' + "[" * 200_000 + "]" * 200_000 + "}", '{"a": 1', '"x"'],
 )
 def test_what_is_no_object_is_a_message(line: str) -> None:
-    row = json.loads(make(format="json", parse="json", max_line=1 << 19).write(line.encode() + b"\n", AT))
+    row = json.loads(b"".join(make(format="json", parse="json", max_line=1 << 19).write(line.encode() + b"\n", AT)))
     assert "fields" not in row
     assert row["message"] == line
 
@@ -143,7 +143,7 @@ def test_what_is_no_object_is_a_message(line: str) -> None:
     ],
 )
 def test_terminal_sequences_are_left_out(printed: bytes, plain: bytes) -> None:
-    assert make(strip_ansi=True, max_line=1000).write(printed, AT) == plain
+    assert b"".join(make(strip_ansi=True, max_line=1000).write(printed, AT)) == plain
 
 
 @PATIENT

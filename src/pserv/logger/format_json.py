@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from pserv.logger.formats import Buffers, between
+
 if TYPE_CHECKING:
     from pserv.logger.facts import Facts
     from pserv.logger.settings import Settings
@@ -38,14 +40,14 @@ class Json:
         self._facts = json.dumps(told, separators=(",", ":"))[1:-1].encode()
         self._decoder = json.JSONDecoder(parse_constant=_refuse) if settings.parse == "json" else None
 
-    def section(self, text: bytes, partial: bool, stamp: bytes) -> bytes:
+    def section(self, text: bytes, partial: bool, stamp: bytes) -> Buffers:
         """The objects of whole lines, or of one piece of a line."""
         begin = b'{"ts":"%b",%b,"message":"' % (stamp, self._facts)
         if partial:
-            return b"%b%b%b" % (begin, escaped(text), _END_OF_PIECE)
+            return [begin, escaped(text), _END_OF_PIECE]
         if self._decoder is not None and (text.startswith(b"{") or b"\n{" in text):
-            return b"".join(self._line(begin, line, self._decoder) for line in valid(text[:-1]).split(b"\n"))
-        return b"%b%b%b" % (begin, escaped(text[:-1]).replace(b"\n", _END + begin), _END)
+            return [b"".join(self._line(begin, line, self._decoder) for line in valid(text[:-1]).split(b"\n"))]
+        return between(escaped(text), begin, _END)
 
     def _line(self, begin: bytes, line: bytes, decoder: json.JSONDecoder) -> bytes:
         """The object of one line, which may be an object itself."""

@@ -20,6 +20,9 @@ _CONTINUATION: Final = 0x80
 Section = tuple[bytes, bool]
 """Whole lines, or one piece of a line that goes on (True) or ends without a newline."""
 
+Buffers = list[bytes | memoryview]
+"""Bytes one after the other, for writev(2): to join them would take longer than to make them."""
+
 
 class Format:
     """How the output of one stream is written. The same bytes and the same time always give the same lines."""
@@ -31,7 +34,7 @@ class Format:
         self.noted = json.dumps([settings.noted(), facts.run, facts.stream, facts.pid]).encode()
         """For the journal: what `of` makes the same format from."""
         self.longest = settings.max_line
-        self._section: Callable[[bytes, bool, bytes], bytes]
+        self._section: Callable[[bytes, bool, bytes], Buffers]
         if settings.format == "json":
             from pserv.logger.format_json import Json
 
@@ -50,7 +53,7 @@ class Format:
                 end = self._cut(data, end)
         return end
 
-    def write(self, data: bytes, at: int) -> bytes:
+    def write(self, data: bytes, at: int) -> Buffers:
         """What `data` becomes in the file; `at` is microseconds since the epoch. `data` begins with a line, or goes on
         with one after as many bytes as a piece has."""
         stamp = stamped(at)
@@ -59,8 +62,7 @@ class Format:
             from pserv.logger.ansi import strip
 
             sections = ((strip(text), partial) for text, partial in sections)
-        written = [self._section(text, partial, stamp) for text, partial in sections]
-        return written[0] if len(written) == 1 else b"".join(written)
+        return [buffer for text, partial in sections for buffer in self._section(text, partial, stamp)]
 
     def printed(self, lines: list[str]) -> list[str]:
         """What was printed, of lines that were read back; one without its beginning is left as it is."""
@@ -114,11 +116,17 @@ def stamped(at: int) -> bytes:
     return b"%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % (*time.gmtime(seconds)[:6], rest)
 
 
-def _as_printed(text: bytes, partial: bool, stamp: bytes) -> bytes:
-    return text
+def _as_printed(text: bytes, partial: bool, stamp: bytes) -> Buffers:
+    return [text]
 
 
-def _stamped(text: bytes, partial: bool, stamp: bytes) -> bytes:
+def _stamped(text: bytes, partial: bool, stamp: bytes) -> Buffers:
     if partial:
-        return b"%b+%b\n" % (stamp, text)
-    return b"%b %b\n" % (stamp, text[:-1].replace(b"\n", b"\n%b " % stamp))
+        return [b"%b+" % stamp, text, b"\n"]
+    return between(text, b"%b " % stamp, b"\n")
+
+
+def between(lines: bytes, begin: bytes, end: bytes) -> Buffers:
+    """Each of the lines between these, without its newline."""
+    replaced = lines.replace(b"\n", end + begin)
+    return [begin, memoryview(replaced)[: -len(begin)]]

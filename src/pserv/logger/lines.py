@@ -21,7 +21,7 @@ from pserv.logger.streams import available
 from pserv.logger.targets import TargetError
 
 if TYPE_CHECKING:
-    from pserv.logger.formats import Format
+    from pserv.logger.formats import Buffers, Format
     from pserv.logger.pump import Pump
     from pserv.logger.streams import Stream
     from pserv.logger.targets import Target
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 BATCH: Final = 1 << 18
 """Bytes that are looked at together: what becomes of them stays near the processor."""
 _READ: Final = 1 << 16
+_BUFFERS: Final = 1000
+"""writev(2) takes 1024."""
 _NONBLOCK: Final = 2  # SPLICE_F_NONBLOCK
 
 
@@ -38,9 +40,10 @@ class Lines:
     def __init__(self, pump: Pump) -> None:
         self._pump = pump
         self._null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-        self._output = b""
+        self._output: Buffers = []
         """What the hold pipe's bytes become, while the file has not taken all of it."""
         self._written = 0
+        """Bytes of the output that the file has taken, where that is one buffer."""
         self._tee = None
         if hasattr(os, "splice"):
             self._tee = getattr(ctypes.CDLL(None, use_errno=True), "tee", None)
@@ -92,7 +95,7 @@ class Lines:
             if data and stream.rest is None:
                 self._drop(stream.fd, len(data))
             stream.printed += len(data)
-            target.carry = format.write(data, time.time_ns() // 1000) if data else b""
+            target.carry = b"".join(format.write(data, time.time_ns() // 1000)) if data else b""
             write_carry(target)
         except BlockingIOError:
             raise
@@ -191,7 +194,8 @@ class Lines:
                 known = self._written if self._output else None
                 if known is None:
                     self._output = _output(formats.of(batch.format), self._held(), batch)
-                self._written = _progress(target, batch, self._output, known)
+                output = b"".join(self._output)
+                self._output, self._written = [output], _progress(target, batch, output, known)
             except OSError as error:
                 raise TargetError.of(error) from None
             _end(target, False)
@@ -206,15 +210,24 @@ class Lines:
 
     def _write(self, target: Target) -> None:
         """All of the output -> file; then the hold pipe is emptied. Raises TargetError, and what is left stays."""
-        pump, view = self._pump, memoryview(self._output)
+        pump = self._pump
         try:
-            while self._written < len(view):
+            while self._output:
                 pump.beat += 1
-                self._written += os.write(target.fd, view[self._written :])
+                if self._written == 0 and 1 < len(self._output) <= _BUFFERS:
+                    self._written = os.writev(target.fd, self._output)
+                    if self._written == sum(map(len, self._output)):
+                        break
+                if len(self._output) > 1:
+                    self._output = [b"".join(self._output)]
+                rest = memoryview(self._output[0])[self._written :]
+                self._written += os.write(target.fd, rest)
+                if self._written == len(self._output[0]):
+                    break
         except OSError as error:
             raise TargetError.of(error) from None
         pump.journal.written()
-        self._output = b""
+        self._output = []
         self._drop(pump.exit, available(pump.exit))
         pump.held = 0
 
@@ -238,9 +251,9 @@ def _end(target: Target, whole_lines: bool) -> tuple[int, bool]:
         return end, False  # it may only be written
 
 
-def _output(format: Format, data: bytes, batch: Batch) -> bytes:
+def _output(format: Format, data: bytes, batch: Batch) -> Buffers:
     lines = format.write(data, batch.at)
-    return b"\n" + lines if batch.broken else lines
+    return [b"\n", *lines] if batch.broken else lines
 
 
 def _progress(target: Target, batch: Batch, output: bytes, known: int | None) -> int:
