@@ -43,7 +43,7 @@ class Decoder:
             "needs": self._needs,
             "schedule": lambda shape, node, path: schedules.read(self, shape, node, path),
             "timezone": lambda shape, node, path: schedules.timezone(node, shape),
-            "address": lambda shape, node, path: sockets.address(_scalar(node), shape),
+            "address": lambda shape, node, path: sockets.address(node, shape),
             "sockets": lambda shape, node, path: sockets.several(self, shape, node, path),
             "hooks": lambda shape, node, path: hooks.several(self, shape, node, path),
         }
@@ -270,12 +270,6 @@ class Decoder:
         if not isinstance(value, Scalar) or not value.text.strip():
             raise Wrong("shell is no line for /bin/sh", 'write {shell: "a | b"}', value)
         return ("/bin/sh", "-c", scalars.text(value))
-
-
-def _scalar(node: Node) -> Scalar:
-    if not isinstance(node, Scalar):
-        raise Wrong(f"{node.called} where an address is expected", f"write {sockets.FORMS[0]}, or {sockets.FORMS[-1]}")
-    return node
 
 
 def _as_struct(shape: Shape, node: Node, path: Path) -> str:

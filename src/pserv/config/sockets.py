@@ -41,8 +41,10 @@ def several(decoder: Decoder, shape: Shape, node: Node, path: Path) -> dict[str,
     return found
 
 
-def address(node: Scalar, shape: Shape) -> str:
-    """An address as it is written, but for a relative path."""
+def address(node: Node, shape: Shape) -> str:
+    """An address as it is written, but for a relative path. Raises Wrong."""
+    if not isinstance(node, Scalar):
+        raise Wrong(f"{node.called} where an address is expected", f"write {FORMS[0]}, or {FORMS[-1]}")
     text = filled(node, shape).strip()
     if text.startswith("unix:"):
         rest = text[5:].removeprefix("//") if not text.startswith("unix:///") else text[7:]
