@@ -111,7 +111,7 @@ def _complete(boot: Boot, asked: Start, path: str, loading: Loading) -> None:
     """Load, lock, bind; everything that can be refused is refused here."""
     files = boot.extra["files"]
     accepted = document(files, boot.state_dir, loading)
-    check_names(asked.names or [], accepted.get("services", {}))
+    check_names(asked.names or [], accepted)
     if asked.exit_when is not None:
         accepted["daemon"] = {**accepted.get("daemon", {}), "exit_when": asked.exit_when}
     data = json.dumps(accepted).encode()

@@ -81,7 +81,8 @@ def _load(files: list[str], skip_invalid: bool, fd: int) -> NoReturn:
         sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # msgspec takes it where it is: 25 ms
         from pserv.config import loader
 
-        reply, code = loader.answer(files, skip_invalid, environ=os.environ, cwd=os.getcwd(), uid=os.geteuid())
+        asked = loader.Request(tuple(files), skip_invalid=skip_invalid)
+        reply, code = loader.answer(asked, environ=os.environ, cwd=os.getcwd(), uid=os.geteuid())
         with open(fd, "wb") as answer:
             answer.write(reply)
     except KeyboardInterrupt:
@@ -92,11 +93,15 @@ def _load(files: list[str], skip_invalid: bool, fd: int) -> NoReturn:
         os._exit(code)
 
 
-def check_names(names: list[str], services: dict[str, Any]) -> None:
+def check_names(names: list[str], document: dict[str, Any]) -> None:
     """Raises NoSuchService for a name that is neither a service nor stands for several (a tag, a glob)."""
+    services, left_out = document.get("services", {}), document.get("left_out", {})
     for name in names:
         if name in services or name.startswith("@") or any(mark in name for mark in "*?["):
             continue
+        if profiles := left_out.get(name):
+            reason = f"it is declared only with profile {' or '.join(profiles)}"
+            raise NoSuchService(f"cannot start {name}: {reason}", f"add --profile {profiles[0]}")
         from difflib import get_close_matches
 
         near = get_close_matches(name, services, 1, 0.5)

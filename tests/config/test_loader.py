@@ -12,7 +12,7 @@ import pytest
 
 import pserv
 from pserv.config import files, places
-from pserv.config.loader import answer, load
+from pserv.config.loader import Request, answer, load
 from pserv.model import spec
 from pserv.model.mistakes import InvalidConfig, Mistake
 from pserv.model.spec import Document
@@ -62,12 +62,13 @@ def test_the_name_is_by_default_the_identity_of_the_first(tmp_path: Path) -> Non
 def test_what_two_files_say_differently_is_a_mistake_with_both_places(tmp_path: Path) -> None:
     _write(
         tmp_path,
+        main="include: [a.yaml, b.yaml, c.yaml]\n",
         a="name: x\ndaemon: {exit_when: never}\ndefaults: {nice: 3}\nservices: {s: {command: a}}\n",
         b="name: y\ndaemon: {exit_when: all-done}\ndefaults: {nice: 4}\nservices: {s: {command: b}}\n",
         c="name: x\ndaemon: {exit_when: never}\ndefaults: {nice: 3}\n",
     )
     first = f"{tmp_path}/a.yaml"
-    assert [(each.message, each.line) for each in _mistakes(tmp_path, "a.yaml", "b.yaml", "c.yaml")] == [
+    assert [(each.message, each.line) for each in _mistakes(tmp_path, "main.yaml")] == [
         (f"name: already set to another value at {first}:1", 1),
         (f"daemon.exit_when: already set to another value at {first}:2", 2),
         (f"defaults.nice: already set to another value at {first}:3", 3),
@@ -111,13 +112,14 @@ def test_a_file_without_permission(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        descriptor = os.open(tmp_path, os.O_RDONLY)
-        os.fchdir(descriptor)
-        os.setuid(12345)
-        mistakes: list[Mistake] = []
-        files.load_files(["secret.yaml"], mistakes)
-        os.write(writing, mistakes[0].message.encode())
-        os._exit(0)
+        try:
+            os.fchdir(os.open(tmp_path, os.O_RDONLY))
+            os.setuid(12345)
+            mistakes: list[Mistake] = []
+            assert not list(files.Reading(mistakes, lambda _: None).layers(["secret.yaml"]))
+            os.write(writing, mistakes[0].message.encode())
+        finally:
+            os._exit(0)
     os.close(writing)
     with open(reading) as answered:
         assert answered.read() == "cannot read this file: Permission denied"
@@ -194,6 +196,6 @@ def test_the_child_answers_with_the_document_or_all_mistakes(tmp_path: Path) -> 
 
 def test_an_answer_is_one_json_object(tmp_path: Path) -> None:
     _write(tmp_path, a="services: {a: {command: x}}\n")
-    reply, code = answer(["a.yaml"], False, environ={}, cwd=str(tmp_path), uid=0)
+    reply, code = answer(Request(("a.yaml",)), environ={}, cwd=str(tmp_path), uid=0)
     assert code == 0
     assert json.loads(reply).keys() == {"pserv", "document"}

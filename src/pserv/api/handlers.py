@@ -158,9 +158,9 @@ class Handlers:
         return self._wait(names, waiting.CONDITIONS[request.until], request.timeout)
 
     async def do_reload(self, request: op.Reload, peer: Peer) -> AsyncIterator[op.Plan | op.Progress | op.Done]:
-        document, steps = await self._session.reloading.plan(previous=request.previous)
+        document, steps = await self._session.reloading.plan(previous=request.previous, profiles=request.profiles)
         expanded = self._orders.expanded(document).services
-        named = select(request.names, expanded, document.services) if request.names else []
+        named = select(request.names, expanded, document.services, document.left_out) if request.names else []
         yield op.Plan(steps, document.notes)
         if request.dry_run:
             yield op.Done(True)
@@ -267,7 +267,8 @@ class Handlers:
         return self._select(request.names)
 
     def _select(self, names: Iterable[str]) -> list[str]:
-        return select(names, self._supervisor.specs, self._supervisor.document.services)
+        document = self._supervisor.document
+        return select(names, self._supervisor.specs, document.services, document.left_out)
 
     def _only(self, pattern: str) -> str:
         """The one service that is meant. Raises Refused where that are several, or none."""

@@ -71,6 +71,8 @@ class Reload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Start what is autostart and down, too, as `up` does."""
     names: tuple[str, ...] = ()
     """With `start`: these instead of what is autostart."""
+    profiles: tuple[str, ...] | None = None
+    """With the services of these profiles; by default those of the last time."""
     timeout: float | None = None
 
 

@@ -95,6 +95,7 @@ def reload(arguments: Arguments) -> int:
     request = {
         "dry_run": arguments.flag("dry-run"),
         "previous": arguments.flag("previous"),
+        "profiles": arguments.texts("profile") or None,
         "wait": not arguments.flag("no-wait"),
         "timeout": arguments.seconds("timeout"),
     }

@@ -44,6 +44,8 @@ def run(argv: list[str]) -> int:
         from pserv.cli.help import show
 
         return show(arguments)
+    if profiles := arguments.texts("profile"):
+        os.environ["PSERV_PROFILES"] = ",".join(profiles)  # also for the daemon that this command starts
     return _command(arguments.command.run)(arguments)
 
 

@@ -84,6 +84,8 @@ EXIT_WHEN = Option(
     choices=("never", "all-done", "any-failed", "any-done"),
 )
 
+PROFILE = Option("profile", "many", "with the services of this profile, too; may be given again", "NAME")
+
 WAITING = (NO_WAIT, TIMEOUT)
 MANY = "[NAME…]"
 
@@ -95,6 +97,7 @@ COMMANDS = (
         "up:up",
         (
             Option("detach", "flag", "leave it running in the background", short="d"),
+            PROFILE,
             EXIT_WHEN,
             Option("exit-code-from", "text", "end when this service ends, with its exit code", "NAME"),
             *WAITING,
@@ -109,6 +112,7 @@ COMMANDS = (
         "the daemon in the foreground, for systemd and as PID 1",
         "daemon:daemon",
         (
+            PROFILE,
             EXIT_WHEN,
             Option("lease-fd", "count", "end when this descriptor is closed", "FD"),
             Option("ready-fd", "count", "tell here when ready", "FD"),
@@ -172,6 +176,7 @@ COMMANDS = (
         (
             Option("dry-run", "flag", "only tell what would be done"),
             Option("previous", "flag", "back to the configuration before the last reload"),
+            PROFILE,
             *WAITING,
         ),
         words=MANY,
@@ -278,13 +283,13 @@ COMMANDS = (
         words=MANY,
         completes="service",
     ),
-    Command("check", "Configure", "tell every mistake of the configuration", "files:check"),
+    Command("check", "Configure", "tell every mistake of the configuration", "files:check", (PROFILE,)),
     Command(
         "config",
         "Configure",
         "the values in effect",
         "files:effective",
-        (Option("running", "flag", "of the running daemon instead of the files"),),
+        (Option("running", "flag", "of the running daemon instead of the files"), PROFILE),
         words=MANY,
         completes="service",
     ),

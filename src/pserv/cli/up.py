@@ -54,7 +54,13 @@ def _join(arguments: Arguments, socket: str) -> int:
     client = Client(socket)
     timeout = arguments.seconds("timeout")
     as_json = arguments.flag("json")
-    request = {"start": True, "names": arguments.words, "wait": not arguments.flag("no-wait"), "timeout": timeout}
+    request = {
+        "start": True,
+        "names": arguments.words,
+        "wait": not arguments.flag("no-wait"),
+        "timeout": timeout,
+        "profiles": arguments.texts("profile") or None,
+    }
     told = stream.act(lambda: client.stream_raw("reload", request), "reload")
     if not as_json:
         act.tell_plan(terminal.out(), told.plan)

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from pserv.config import check_instances, check_probes, check_schedule, check_sockets, commandline
+from pserv.config.declared import Declared
 from pserv.config.findings import Findings, short, shown
-from pserv.config.fragments import ONE_OF, Declared
 from pserv.config.nodes import Scalar
+from pserv.config.overriding import ONE_OF
 from pserv.config.scalars import suggestion, yaml_quoted
 from pserv.model import units
 from pserv.model.hooks import KINDS
@@ -24,11 +25,19 @@ _UNCATCHABLE: Final = (signal.SIGSTOP,)
 
 
 class Check:
-    """Looks at each service, then at all together. `uid` is the daemon's user."""
+    """Looks at each service, then at all together. `left_out`: those of other profiles; `uid`: the daemon's user."""
 
-    def __init__(self, findings: Findings, services: Mapping[str, Declared], root: str, uid: int) -> None:
+    def __init__(
+        self,
+        findings: Findings,
+        services: Mapping[str, Declared],
+        left_out: Mapping[str, tuple[str, ...]],
+        root: str,
+        uid: int,
+    ) -> None:
         self._findings = findings
         self._services = services
+        self._left_out = left_out
         self._root = root
         self._uid = uid
 
@@ -215,12 +224,16 @@ class Check:
         for name, need in dependencies.unknown(specs):
             self._findings.service = name
             near = suggestion(need, tuple(specs))
+            missing = f"there is no service {shown(need)}"
+            if profiles := self._left_out.get(need):
+                missing = f"{shown(need)} is declared only with profile {' or '.join(profiles)}"
+                near = f"add --profile {profiles[0]}, or write {{{short(need)}: {{required: false}}}}"
             if not specs[name].depends_on[need].required:
-                told = f"there is no service {shown(need)}, so it is not waited for"
+                told = f"{missing}, so it is not waited for"
                 self._note(self._services[name], "depends_on", f"{told}; {near}" if near else told)
                 continue
             hint = near or f"declare it under services, or remove {short(need)} here"
-            self._wrong(self._services[name], "depends_on", f"there is no service {shown(need)}", hint, need)
+            self._wrong(self._services[name], "depends_on", missing, hint, need)
         for name, spec in specs.items():
             self._findings.service = name
             for need, edge in spec.depends_on.items():

@@ -1,6 +1,6 @@
 """Nodes to the options that were written: what each value means, all mistakes at once. Knows shapes, not options.
 
-A struct becomes a plain dict of what was written, so that `defaults` can be merged below it before it is built.
+A struct becomes a plain dict of what was written, so that others can stand below it (`overriding`) before it is built.
 """
 
 from __future__ import annotations
@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from pserv.config import environment, hooks, neighbours, probing, scalars, schedules, sockets
+from pserv.config import environment, hooks, neighbours, overriding, probing, scalars, schedules, sockets
 from pserv.config.findings import Findings, Path, Wrong, short, shown
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
+from pserv.config.overriding import Written
 from pserv.config.scalars import Spread, expected, suggestion
 from pserv.config.shapes import COMMANDS, PAIRS, SHORT, Shape, build
-
-Written = dict[str, Any]
-"""The options of a struct that were written, by name; a struct inside of it is again such a dict."""
 
 UNSET: Final = object()
 """An empty section (`env:` with all its lines commented out) is as good as none."""
@@ -112,7 +110,7 @@ class Decoder:
         if shape.either:
             return self._either(shape, node, path)
         if read := self._collections.get(shape.kind):
-            return read(shape, node, path)
+            return overriding.marked(read(shape, node, path), node)
         if not isinstance(node, Scalar):
             hint = "write it as command, or as exec and args" if shape.kind == "program" else f"write {expected(shape)}"
             raise Wrong(f"{node.called} where a single value is expected", hint)
@@ -300,17 +298,3 @@ def plain(node: Node) -> Any:
         if node.text.lower() in ("true", "false"):
             return node.text.lower() == "true"
     return scalars.text(node)
-
-
-def merge(shape: Shape, below: Written, above: Written) -> Written:
-    """`above` wins; maps and structs merge, everything else replaces, and so do dependencies, which may be a list."""
-    merged = dict(below)
-    for name, value in above.items():
-        option = shape.options[name]
-        under = merged.get(name)
-        if isinstance(value, dict) and isinstance(under, dict) and option.shape.kind != "needs":
-            is_struct = option.shape.kind == "struct"
-            merged[name] = merge(option.shape, under, value) if is_struct else {**under, **value}
-        else:
-            merged[name] = value
-    return merged

@@ -2,50 +2,112 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 import zlib
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Several
 from typing import Final
 
-from pserv.config.nodes import Node, Unreadable
+from pserv.config.nodes import Mapping, Node, Scalar, Sequence, Unreadable
 from pserv.config.places import SUFFIXES
 from pserv.model.mistakes import Mistake
 from pserv.model.spec import SourceFile
 
 MAX_BYTES: Final = 4 * 1024 * 1024
+MAX_FILES: Final = 5000
 EXAMPLE: Final = 'services: {web: {command: "python3 -m http.server 8080"}}'
 
 
 class Loaded:
-    """A file that was read: its root node, and what identifies its content."""
+    """A file that was read: its root node, and what identifies its content. One of a later `layer` overrides."""
 
-    __slots__ = ("path", "root", "source")
+    __slots__ = ("layer", "path", "root", "source")
 
-    def __init__(self, path: str, root: Node, source: SourceFile) -> None:
+    def __init__(self, path: str, root: Node, source: SourceFile, layer: int) -> None:
         self.path = path
         self.root = root
         self.source = source
+        self.layer = layer
 
 
-def load_files(paths: Several[str], mistakes: list[Mistake]) -> list[Loaded]:
-    """All that can be read, folders expanded, each file once; what cannot goes to `mistakes`."""
-    loaded: list[Loaded] = []
-    seen: set[str] = set()
-    for path in expand(paths, mistakes):
-        real = os.path.realpath(path)
-        if real in seen:
-            continue
-        seen.add(real)
+class Reading:
+    """Reads files and what they include, each once. `prepare` is done to each root before it is looked at."""
+
+    def __init__(self, mistakes: list[Mistake], prepare: Callable[[Node], None]) -> None:
+        self._mistakes = mistakes
+        self._prepare = prepare
+        self._seen: set[str] = set()
+        self.sources: list[SourceFile] = []
+        """What was read so far."""
+
+    def layers(self, paths: Several[str]) -> Iterator[Loaded]:
+        """All that can be read, folders expanded: each path a layer of its own, over those before it."""
+        for layer, path in enumerate(paths):
+            for file in expand([path], self._mistakes, needed=len(paths) == 1):
+                yield from self._with_included(file, layer)
+
+    def alone(self, path: str) -> Loaded | None:
+        """One file without what it includes, also if it was read before; None when it cannot be read."""
+        return self._load(path, 0)
+
+    def _with_included(self, path: str, layer: int) -> Iterator[Loaded]:
+        """A file, then what it includes, all in the same layer: side by side."""
+        waiting = [path]
+        while waiting:
+            real = os.path.realpath(path := waiting.pop(0))
+            if real in self._seen:
+                continue
+            self._seen.add(real)
+            if len(self._seen) > MAX_FILES:
+                raise Unreadable(Mistake(f"more than {MAX_FILES} files are included", "include fewer", path))
+            if file := self._load(path, layer):
+                yield file
+                waiting[:0] = included(file.root, os.path.dirname(path), self._mistakes)
+
+    def _load(self, path: str, layer: int) -> Loaded | None:
         try:
-            loaded.append(_load(path, mistakes))
+            text, source = content(path)
+            root = _parsed(text, path, self._mistakes)
         except Unreadable as error:
-            mistakes.append(error.mistake)
-    return loaded
+            self._mistakes.append(error.mistake)
+            return None
+        self._prepare(root)
+        if source not in self.sources:
+            self.sources.append(source)
+        return Loaded(path, root, source, layer)
 
 
-def expand(paths: Several[str], mistakes: list[Mistake]) -> list[str]:
-    """Folders replaced by their *.yaml, *.yml and *.toml in the order of their names; hidden files are left out."""
+def included(root: Node, folder: str, mistakes: list[Mistake]) -> list[str]:
+    """The files that a file includes, in the order named: paths from its folder, folders and globs expanded."""
+    pair = root.pairs.get("include") if isinstance(root, Mapping) else None
+    if pair is None or (isinstance(pair[1], Scalar) and pair[1].is_null):
+        return []
+    node = pair[1]
+    found: list[str] = []
+    for item in node.items if isinstance(node, Sequence) else [node]:
+        if not isinstance(item, Scalar) or not item.text:
+            mistakes.append(
+                item.mistake(f"include: {item.called} where a file is expected", 'write include: ["apps/*.yaml"]')
+            )
+            continue
+        path = os.path.join(folder, item.text)
+        if any(mark in path for mark in "*?["):
+            found += expand(sorted(glob.glob(path)), mistakes)
+        elif os.path.exists(path):
+            found += expand([path], mistakes)
+        else:
+            hint = "paths are relative to this file; one with * may match nothing"
+            mistakes.append(item.mistake(f"include: there is no {os.path.normpath(path)}", hint))
+    return found
+
+
+def expand(paths: Several[str], mistakes: list[Mistake], *, needed: bool = False) -> list[str]:
+    """Folders replaced by their *.yaml, *.yml and *.toml in the order of their names; hidden files are left out.
+
+    `needed`: a folder without any is a mistake.
+    """
     files: list[str] = []
     for path in paths:
         try:
@@ -57,7 +119,7 @@ def expand(paths: Several[str], mistakes: list[Mistake]) -> list[str]:
             mistakes.append(_not_opened(path, error))
             continue
         found = [os.path.join(path, n) for n in names if n.endswith(SUFFIXES) and not n.startswith(".")]
-        if not found and len(paths) == 1:
+        if not found and needed:
             mistakes.append(Mistake("no *.yaml, *.yml or *.toml in this folder", "name a file with -c FILE", path))
         files.extend(found)
     return files
@@ -77,8 +139,7 @@ def content(path: str) -> tuple[str, SourceFile]:
     return _text(data, path), SourceFile(os.path.realpath(path), mtime_ns, digest(data))
 
 
-def _load(path: str, mistakes: list[Mistake]) -> Loaded:
-    text, source = content(path)
+def _parsed(text: str, path: str, mistakes: list[Mistake]) -> Node:
     root: Node | None
     # Each reader is imported when a file needs it: a start pays for one of them.
     if path.endswith(".toml"):
@@ -91,7 +152,7 @@ def _load(path: str, mistakes: list[Mistake]) -> Loaded:
         root = read_yaml(text, path, mistakes)
     if root is None:
         raise Unreadable(Mistake("the file is empty", f"declare a service: {EXAMPLE}", path))
-    return Loaded(path, root, source)
+    return root
 
 
 def _bytes(path: str) -> tuple[bytes, int]:

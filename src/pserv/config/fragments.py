@@ -1,55 +1,29 @@
-"""One file to the services and settings it declares, several files to one configuration; `check` looks at the whole."""
+"""Files to one configuration: the sections of each, and what stands over what; `check` looks at the whole.
+
+Files that stand side by side (in one folder, or included) declare a thing once; a later *layer* overrides.
+"""
 
 from __future__ import annotations
 
+import fnmatch
+from collections.abc import Sequence as Several
 from typing import Any, Final
 
-from pserv.config.decode import Decoder, Written, merge
+from pserv.config.bases import Bases
+from pserv.config.declared import Declared, lookup
+from pserv.config.decode import Decoder
 from pserv.config.files import Loaded
-from pserv.config.findings import Findings, Path, shown
+from pserv.config.findings import Findings, Path, short, shown
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
+from pserv.config.overriding import Written, merge, over, settled
 from pserv.config.places import is_name
+from pserv.config.scalars import suggestion
 from pserv.config.shapes import DAEMON, SERVICE, build
-from pserv.model.probe import KINDS
-from pserv.model.spec import DaemonSpec, ServiceSpec
+from pserv.model.spec import DaemonSpec
 
-TOP: Final = ("name", "daemon", "defaults", "services")
-ONE_OF: Final = ("exec", "command", "shell")
-"""The three ways to say what runs: a service that uses one takes none of the others from `defaults`."""
-
-
-class Declared:
-    """A service as declared: where, what was written there, and the spec with `defaults` below it."""
-
-    __slots__ = ("defaults", "key", "name", "node", "spec", "written")
-
-    def __init__(self, name: str, key: Node, node: Mapping, written: Written) -> None:
-        self.name = name
-        self.key = key
-        self.node = node
-        self.written = written
-        self.defaults: list[Mapping] = []
-        self.spec: ServiceSpec = ServiceSpec()
-
-    def at(self, option: str, *inner: str) -> Node:
-        """Where the option stands: in the service, else in `defaults`, else the service itself."""
-        for mapping in (self.node, *self.defaults):
-            found: Node | None = mapping
-            for part in (option, *inner):
-                value = _lookup(found, part)
-                if value is None:
-                    break
-                found = value
-            if found is not mapping and found is not None:
-                return found
-        return self.key
-
-
-def _lookup(node: Node | None, key: str) -> Node | None:
-    if not isinstance(node, Mapping):
-        return None
-    pair = node.pairs.get(key) or node.pairs.get(key.replace("_", "-"))
-    return pair[1] if pair else None
+TOP: Final = ("name", "include", "daemon", "defaults", "groups", "services")
+OWN: Final = ("name", "extends", "profiles")
+"""What a service says of itself alone: nobody inherits it."""
 
 
 class Configuration:
@@ -58,16 +32,18 @@ class Configuration:
     def __init__(self, findings: Findings) -> None:
         self._findings = findings
         self._decoder = Decoder(findings)
+        self._layer = 0
         self.name: str | None = None
         self.services: dict[str, Declared] = {}
         self._daemon: Written = {}
         self._defaults: Written = {}
         self._default_nodes: list[Mapping] = []
-        self._set: dict[Path, Node] = {}
+        self._groups: dict[str, tuple[tuple[str, ...], Node]] = {}
+        self._set: dict[Path, tuple[Node, int]] = {}
 
     def add(self, file: Loaded) -> None:
         """Reads what one file declares."""
-        root = file.root
+        root, self._layer = file.root, file.layer
         if isinstance(root, Scalar) and root.is_null:
             self._findings.add((), "the file is empty", "declare a service: services: {web: {command: …}}", root)
             return
@@ -85,7 +61,7 @@ class Configuration:
             else:
                 self._decoder.unknown("top", TOP, key, ())
         for name in TOP:
-            if name in sections and not _is_null(sections[name]):
+            if name in sections and name != "include" and not _is_null(sections[name]):
                 getattr(self, f"_read_{name}")(sections[name])
 
     def _read_name(self, node: Node) -> None:
@@ -104,25 +80,38 @@ class Configuration:
         if mapping is None:
             return
         written = self._decoder.struct(SERVICE, mapping, ("defaults",))
-        if "name" in written:
-            self._findings.add(
-                ("defaults", "name"), "each service has its own name", "remove it", _lookup(mapping, "name") or mapping
-            )
+        for own in OWN:
+            if written.pop(own, None) is not None:
+                where = lookup(mapping, own) or mapping
+                self._findings.add(("defaults", own), "is a service's own to say", "write it at each service", where)
         self._settings("defaults", self._defaults, written, mapping)
-        self._default_nodes.append(mapping)
+        self._default_nodes.insert(0, mapping)
+
+    def _read_groups(self, node: Node) -> None:
+        """Names for several services: a tag that they need not bear themselves."""
+        mapping = self._mapping(node, "groups")
+        for text, _, value in mapping or ():
+            members = self._decoder.option(SERVICE.options["tags"].shape, value, ("groups", text))
+            if isinstance(members, tuple):
+                self._groups[text] = (members, value)
 
     def _settings(self, section: str, known: Written, written: Written, node: Mapping) -> None:
-        for name, value in written.items():
-            where = _lookup(node, name) or node
-            if self._once((section, name), known.get(name), value, where):
-                known[name] = value
+        shape = DAEMON if section == "daemon" else SERVICE
+        allowed = {
+            name: value
+            for name, value in written.items()
+            if self._once((section, name), known.get(name), value, lookup(node, name) or node)
+        }
+        known.update(merge(shape, known, allowed))
 
     def _once(self, path: Path, known: Any, value: Any, node: Node) -> bool:
-        first = self._set.setdefault(path, node)
-        if first is not node and known != value:
+        """Whether this may be set here: for the first time, over an earlier layer, or to what it is already."""
+        first, layer = self._set.setdefault(path, (node, self._layer))
+        if first is not node and known != value and layer == self._layer:
             message = f"already set to another value at {first.file}:{first.line}"
             self._findings.add(path, message, "keep one of the two", node)
             return False
+        self._set[path] = (node, self._layer)
         return True
 
     def _mapping(self, node: Node, section: str) -> Mapping | None:
@@ -142,7 +131,7 @@ class Configuration:
                 self._service(text, key, value)
 
     def _listed(self, item: Node, index: int) -> None:
-        name = _lookup(item, "name")
+        name = lookup(item, "name")
         if not isinstance(item, Mapping):
             self._findings.add(("services", index), f"{item.called} where a service is expected", _LISTED, item)
         elif not isinstance(name, Scalar) or name.is_null:
@@ -156,58 +145,73 @@ class Configuration:
             hint = "use letters, digits, '.', '_' and '-', at most 64, beginning with a letter or digit"
             self._findings.add(path if name else ("services",), reason, hint, key)
             return
-        if name in self.services:
-            first = self.services[name].key
+        known = self.services.get(name)
+        if known is not None and known.layer == self._layer:
+            first = known.key
             self._findings.add(path, f"already declared at {first.file}:{first.line}", "rename one, or remove it", key)
             return
         self._findings.service = name
         try:
-            if isinstance(node, Mapping):
-                self.services[name] = Declared(name, key, node, self._decoder.struct(SERVICE, node, path))
-                self._check_name(self.services[name], path)
-            else:
+            if not isinstance(node, Mapping):
                 value = shown(node.text) if isinstance(node, Scalar) and not node.is_null else "nothing"
                 value = value if isinstance(node, Scalar) else node.called
                 hint = f'write {name}: {{command: "prog a b"}}'
                 self._findings.add(path, f"{value} where the options of a service are expected", hint, node)
+                return
+            written = self._decoder.struct(SERVICE, node, path)
+            self._check_name(name, written.pop("name", None), node, path)
+            if known is not None:
+                known.override(node, written, self._layer)
+            else:
+                self.services[name] = Declared(name, key, node, written, self._layer)
         finally:
             self._findings.service = ""
 
-    def _check_name(self, declared: Declared, path: Path) -> None:
-        written = declared.written.pop("name", None)
-        if written not in (None, declared.name):
-            message = f"{shown(written)} is not the key of this service, '{declared.name}'"
-            self._findings.add((*path, "name"), message, "remove it, or make the two the same", declared.at("name"))
+    def _check_name(self, name: str, written: str | None, node: Mapping, path: Path) -> None:
+        if written not in (None, name):
+            message = f"{shown(written or '')} is not the key of this service, '{name}'"
+            where = lookup(node, "name") or node
+            self._findings.add((*path, "name"), message, "remove it, or make the two the same", where)
 
-    def build(self) -> None:
-        """Specs of all services, `defaults` below each."""
-        for declared in self.services.values():
-            below = self._below(declared.written)
-            declared.defaults = self._default_nodes
-            written = merge(SERVICE, below, declared.written) if below else declared.written
-            declared.spec = build(SERVICE, _derived(written))
+    def build(self, profiles: Several[str], bases: Bases) -> dict[str, tuple[str, ...]]:
+        """Specs of the services of these profiles, what each extends and `defaults` below it.
+
+        The others are left out and returned, with their profiles.
+        """
+        bases.resolve(self.services)
+        groups = self._groups_of_services()
+        for name, declared in self.services.items():
+            written = over(SERVICE, self._defaults, declared.written) if self._defaults else declared.written
+            if name in groups:
+                written = {**written, "tags": tuple(dict.fromkeys((*written.get("tags", ()), *groups[name])))}
+            declared.nodes += self._default_nodes
+            declared.spec = build(SERVICE, _derived(settled(written)))
+        left_out = {
+            name: wanted
+            for name, declared in self.services.items()
+            if (wanted := declared.profiles) and not {"*", *wanted}.intersection(profiles)
+        }
+        for name in left_out:
+            del self.services[name]
+        return left_out
+
+    def _groups_of_services(self) -> dict[str, list[str]]:
+        groups: dict[str, list[str]] = {}
+        for group, (members, node) in self._groups.items():
+            for pattern in members:
+                found = fnmatch.filter(self.services, pattern)
+                if not found:
+                    hint = suggestion(pattern, tuple(self.services)) or f"declare it, or remove {short(pattern)} here"
+                    self._findings.add(("groups", group), f"there is no service {shown(pattern)}", hint, node)
+                for name in found:
+                    groups.setdefault(name, []).append(group)
+        return groups
 
     @property
     def daemon(self) -> DaemonSpec:
-        spec = build(DAEMON, self._daemon)
+        spec = build(DAEMON, settled(self._daemon))
         assert isinstance(spec, DaemonSpec)
         return spec
-
-    def _below(self, written: Written) -> Written:
-        """The defaults without what this service says in another way."""
-        below = self._defaults
-        if any(name in written for name in ONE_OF):
-            below = {name: value for name, value in below.items() if name not in (*ONE_OF, "args")}
-        for which in ("ready", "health"):
-            probe, under = written.get(which), below.get(which)
-            if probe and under and not probe.keys().isdisjoint(KINDS):
-                below = {**below, which: {name: value for name, value in under.items() if name not in KINDS}}
-        stop, under = written.get("stop"), below.get("stop")
-        if stop and under:
-            without = {"steps"} if stop.keys() & {"signal", "timeout"} else set()
-            without |= {"signal", "timeout"} if "steps" in stop else set()
-            below = {**below, "stop": {name: value for name, value in under.items() if name not in without}}
-        return below
 
 
 _LISTED: Final = "write - {name: web, command: …}"

@@ -1,7 +1,8 @@
 """Files in, the accepted document or all mistakes out, in a short-lived child: of the daemon's start, and of a reload.
 
-As a program it reads one JSON request from stdin, `{"files": [...], "skip_invalid": bool}`, and answers on stdout
-`{"pserv": version, "document": {...}}` with exit code 0, or `{"mistakes": [...], "on_invalid": "..."}` with 2.
+As a program it reads one JSON request from stdin, `{"files": [...], "profiles": [...], "skip_invalid": bool}`,
+and answers on stdout `{"pserv": version, "document": {...}}` with exit code 0, or
+`{"mistakes": [...], "on_invalid": "..."}` with 2.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ import msgspec
 
 import pserv
 from pserv.config import places
+from pserv.config.bases import Bases
 from pserv.config.check import Check
-from pserv.config.files import load_files
+from pserv.config.declared import Declared
+from pserv.config.files import Reading
 from pserv.config.filling import fill
 from pserv.config.findings import Findings, TooMany
 from pserv.config.fragments import Configuration
@@ -25,9 +28,10 @@ from pserv.model.spec import Document, ServiceSpec, SourceFile
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What the child is asked: files and folders as `places.find` gave them."""
+    """What the child is asked: files and folders as `places.find` gave them; the profiles are else PSERV_PROFILES."""
 
     files: tuple[str, ...]
+    profiles: tuple[str, ...] | None = None
     skip_invalid: bool = False
 
 
@@ -46,21 +50,30 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 def load(
-    paths: Sequence[str], *, environ: Mapping[str, str], cwd: str, uid: int, skip_invalid: bool = False
+    paths: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    cwd: str,
+    uid: int,
+    profiles: Sequence[str] | None = None,
+    skip_invalid: bool = False,
 ) -> Document:
     """The accepted document of these files and folders; raises InvalidConfig with all mistakes.
 
-    With `skip_invalid` a service with mistakes is left out, with a note, and so is what depends on it. Mistakes
-    that are no single service's are never left out: a wrong `defaults.user` would run everything as root.
+    Each path is laid over those before it. With `skip_invalid` a service with mistakes is left out, with a note, and
+    so is what depends on it. Mistakes that are no single service's are never left out: a wrong `defaults.user` would
+    run everything as root.
     """
     findings = Findings()
     configuration = Configuration(findings)
     absolute = [os.path.normpath(os.path.join(cwd, path)) for path in paths]
+    wanted = tuple(environ.get("PSERV_PROFILES", "").replace(",", " ").split()) if profiles is None else tuple(profiles)
     sources: tuple[SourceFile, ...] = ()
+    left_out: dict[str, tuple[str, ...]] = {}
     try:
-        sources = _read(absolute, environ, findings, configuration)
+        sources, left_out = _read(absolute, environ, wanted, findings, configuration)
         root = places.root_folder(absolute[0])
-        Check(findings, configuration.services, root, uid).run()
+        Check(findings, configuration.services, left_out, root, uid).run()
     except TooMany:
         raise _rejected(findings, configuration) from None
     if findings.mistakes and not (skip_invalid and not findings.general):
@@ -73,23 +86,46 @@ def load(
         files=sources,
         daemon=configuration.daemon,
         services=services,
+        profiles=wanted,
+        left_out=left_out,
         notes=(*_emptiness(services), *skipped.values(), *_of_services(findings.notes, skipped)),
     )
 
 
 def _read(
-    paths: Sequence[str], environ: Mapping[str, str], findings: Findings, configuration: Configuration
-) -> tuple[SourceFile, ...]:
-    """What was read, the `.env` of the first file last."""
+    paths: Sequence[str],
+    environ: Mapping[str, str],
+    profiles: Sequence[str],
+    findings: Findings,
+    configuration: Configuration,
+) -> tuple[tuple[SourceFile, ...], dict[str, tuple[str, ...]]]:
+    """What was read, the `.env` of the first file last; and the services of other profiles."""
     mistakes: list[Mistake] = []
-    files = load_files(paths, mistakes)
     variables = Variables(environ, _folder(paths[0]), mistakes)
+    reading = Reading(mistakes, lambda root: fill(root, variables, findings))
+    files = list(reading.layers(_with_override(paths)))
     findings.take(mistakes)
     for file in files:
-        fill(file.root, variables, findings)
         configuration.add(file)
-    configuration.build()
-    return (*(file.source for file in files), *((variables.source,) if variables.source else ()))
+
+    def declared_in(path: str) -> Mapping[str, Declared]:
+        more: list[Mistake] = []
+        other = Configuration(findings)
+        if file := Reading(more, lambda root: fill(root, variables, findings)).alone(path):
+            other.add(file)
+            sources.append(file.source)
+        findings.take(more)
+        return other.services
+
+    sources = [file.source for file in files]
+    left_out = configuration.build(profiles, Bases(findings, declared_in))
+    return (*sources, *((variables.source,) if variables.source else ())), left_out
+
+
+def _with_override(paths: Sequence[str]) -> list[str]:
+    """Beside a main file pserv.yaml a pserv.override.yaml is read after it."""
+    found = [override for override in places.overrides(paths[0]) if override not in paths]
+    return [paths[0], *found, *paths[1:]]
 
 
 def _folder(path: str) -> str:
@@ -126,12 +162,12 @@ def _of_services(notes: Sequence[str], skipped: Mapping[str, str]) -> list[str]:
     return [note for note in notes if not (prefixes and note.startswith(prefixes))]
 
 
-def answer(
-    files: Sequence[str], skip_invalid: bool, *, environ: Mapping[str, str], cwd: str, uid: int
-) -> tuple[bytes, int]:
+def answer(asked: Request, *, environ: Mapping[str, str], cwd: str, uid: int) -> tuple[bytes, int]:
     """The child's reply, and its exit code."""
     try:
-        document = load(files, environ=environ, cwd=cwd, uid=uid, skip_invalid=skip_invalid)
+        document = load(
+            asked.files, environ=environ, cwd=cwd, uid=uid, profiles=asked.profiles, skip_invalid=asked.skip_invalid
+        )
     except InvalidConfig as error:
         return msgspec.json.encode(Rejected(error.mistakes, error.on_invalid)), 2
     return msgspec.json.encode(Accepted(pserv.__version__, document)), 0
@@ -140,7 +176,7 @@ def answer(
 def main() -> int:
     """Entry of `python -m pserv.config.loader`."""
     asked = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
-    reply, code = answer(asked.files, asked.skip_invalid, environ=os.environ, cwd=os.getcwd(), uid=os.geteuid())
+    reply, code = answer(asked, environ=os.environ, cwd=os.getcwd(), uid=os.geteuid())
     sys.stdout.buffer.write(reply)
     sys.stdout.buffer.flush()
     return code

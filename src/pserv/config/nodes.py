@@ -75,14 +75,18 @@ class Unfilled(Scalar):
 
 
 class Collection(Node):
-    """A list or a mapping; `size` and `depth` count what is in it, aliases expanded."""
+    """A list or a mapping; `size` and `depth` count what is in it, aliases expanded.
 
-    __slots__ = ("depth", "size")
+    `how` it takes its place over what stands below it: "" by the rule, "replace" wholly, "append" at its end.
+    """
+
+    __slots__ = ("depth", "how", "size")
 
     def __init__(self, file: str, line: int, column: int) -> None:
         super().__init__(file, line, column)
         self.size = 1
         self.depth = 1
+        self.how = ""
 
 
 class Sequence(Collection):

@@ -39,7 +39,8 @@ def find(
     for folder in _upwards(cwd):
         for path in _in_folder(folder):
             if uid == 0:
-                _refuse_untrusted(path)
+                for read in (path, *overrides(path)):
+                    _refuse_untrusted(read)
             return [path]
     home = environ.get("XDG_CONFIG_HOME") or os.path.join(_home(environ), ".config")
     for path in _in_folder(os.path.join(home, "pserv")):
@@ -73,6 +74,15 @@ def _in_folder(folder: str) -> Iterator[str]:
         path = os.path.join(folder, name)
         if os.path.isfile(path):
             yield path
+
+
+def overrides(path: str) -> list[str]:
+    """What is laid over a main file without being named: beside pserv.yaml a pserv.override.yaml."""
+    folder, name = os.path.split(path)
+    if name not in FILE_NAMES:
+        return []
+    names = [f"pserv.override{suffix}" for suffix in SUFFIXES]
+    return [found for name in names if os.path.isfile(found := os.path.join(folder, name))]
 
 
 def _refuse_untrusted(path: str) -> None:

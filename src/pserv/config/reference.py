@@ -223,11 +223,9 @@ _PAGE: Final = """# Options
 
 <!-- Written by docs/generate.py from src/pserv/model/spec.py: change it there. -->
 
-A configuration is one file, `pserv.yaml` or `pserv.toml`, or several of them. Its keys are `name`, `services`,
-`defaults` (any option of a service, for all that do not set it: maps but `depends_on` are merged, everything else is
-replaced),
-`daemon`, and `x-…`, which is not read and is a place for anchors. In keys `-` and `_` are the same. Relative paths are
-relative to the file they stand in.
+A configuration is one file, `pserv.yaml` or `pserv.toml`, or several of them. Its keys are `name`, `include`,
+`daemon`, `defaults` (any option of a service, for all that do not set it), `groups`, `services`, and `x-…`, which is not
+read and is a place for anchors. In keys `-` and `_` are the same. Relative paths are relative to the file they stand in.
 
 A duration is written `500ms`, `10s`, `5m`, `2h`, `1d`, `1h30m`, or as a number of seconds; a size `64KB`, `10MB`,
 `1GiB`, or as a number of bytes (KB and KiB are 1024 bytes); a signal `TERM`, `SIGTERM`, `15` or `RTMIN+1`.
@@ -235,6 +233,22 @@ A duration is written `500ms`, `10s`, `5m`, `2h`, `1d`, `1h30m`, or as a number 
 Values have the type of their option, whatever YAML thinks of them: `VERSION: 1.10` stays `1.10`, `umask: 022` is octal,
 `restart: no` is a word. Where a change of an option acts at once on a running service it is marked *live*; any other
 change restarts that service at the next reload.
+
+## Several files
+
+Files named by `-c`, in the order given, are laid over each other; so is a `pserv.override.yaml` over the `pserv.yaml`
+that it stands beside. Files in one folder, and those that a file names in `include: [more.yaml, apps/,
+"conf/*.yaml"]`, stand side by side: each thing is declared once among them. What lies over what follows one rule,
+also for `defaults` (below every service) and `extends` (another service's options below one's own, from here or from
+a `file`):
+
+- structs and mappings merge, key by key; single values and lists replace; so do `depends_on`, and one way to say what
+  runs, to probe or to stop another;
+- `!replace` before a mapping replaces all of it, `!append` before a list adds to the one below (YAML only).
+
+A service with `profiles: [dev]` is there only when one of its profiles is asked for: `--profile dev` with `up`,
+`daemon`, `reload`, `check` and `config`, or PSERV_PROFILES; a later reload keeps them. `groups: {back: [db,
+"work*"]}` gives services a tag (`pserv stop @back`) without a line at each.
 
 ## Variables
 

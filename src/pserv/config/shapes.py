@@ -12,7 +12,7 @@ from pserv.model.listening import Socket
 from pserv.model.log import Logging
 from pserv.model.needs import Need
 from pserv.model.probe import File, Log, Tcp, Unix
-from pserv.model.spec import Backoff, DaemonSpec, ServiceSpec, Stop, StopStep
+from pserv.model.spec import Backoff, DaemonSpec, Extends, ServiceSpec, Stop, StopStep
 
 SHORT: Final[dict[type, str]] = {
     Stop: "signal",
@@ -24,6 +24,7 @@ SHORT: Final[dict[type, str]] = {
     File: "path",
     Log: "pattern",
     Socket: "listen",
+    Extends: "service",
 }
 """Structs that may be written as one value, and the option that it is."""
 

@@ -17,6 +17,8 @@ _Parser: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _TAG: Final = "tag:yaml.org,2002:"
 _PLAIN_TAGS: Final = frozenset(_TAG + name for name in ("int", "float", "bool", "null"))
+_HOW: Final = {"!replace": "replace", "!append": "append"}
+"""Tags of lists and mappings that stand over others."""
 _KNOWN_TAGS: Final = _PLAIN_TAGS | {"!", _TAG + "str", _TAG + "map", _TAG + "seq"}
 
 
@@ -85,12 +87,15 @@ class _Composer:
 
     def _open_collection(self, event: Any, kind: type[Mapping | Sequence]) -> None:
         self._counted(event)
-        if event.tag is not None:
+        how = _HOW.get(event.tag, "")
+        if event.tag is not None and not how:
             self._tagged(event)
         if len(self._open) >= MAX_DEPTH:
             raise self._refused(event, f"nested more than {MAX_DEPTH} deep", "no option of Pserv is so deep")
         mark = event.start_mark
-        self._open.append((kind(self._file, mark.line + 1, mark.column + 1), event.anchor))
+        collection = kind(self._file, mark.line + 1, mark.column + 1)
+        collection.how = how
+        self._open.append((collection, event.anchor))
         self._keys.append(None)
 
     def _tagged(self, event: Any) -> bool:

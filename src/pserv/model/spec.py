@@ -56,6 +56,13 @@ class Stop(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ()
 
 
+class Extends(Struct, frozen=True, forbid_unknown_fields=True):
+    """Another service whose options stand below a service's own. A user may write only its name."""
+
+    service: Annotated[str, live("The service whose options are taken.")]
+    file: Annotated[Path | None, live("The file that declares it, if it is not part of the configuration.")] = None
+
+
 class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """What a user may declare of one service."""
 
@@ -70,6 +77,10 @@ class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     ] = None
     shell: Annotated[str | None, fixed("A line for /bin/sh -c.")] = None
     name: Annotated[str | None, fixed("Equals the key; names an entry when `services` is a list.")] = None
+    extends: Annotated[
+        Extends | None, live("A service, here or in another `file`, whose options stand where this one says nothing.")
+    ] = None
+    profiles: Annotated[Words, live("Declared only with one of these profiles (`--profile dev`); unset: always.")] = ()
     description: Annotated[str, live("One line for people.")] = ""
     tags: Annotated[Words, live("Groups on the command line: `pserv stop @workers`.")] = ()
     env: Annotated[dict[str, str], fixed("Environment variables."), Meta(extra={"kind": "environment"})] = {}
@@ -255,6 +266,10 @@ class Document(Struct, frozen=True, omit_defaults=True, kw_only=True):
     files: tuple[SourceFile, ...] = ()
     daemon: DaemonSpec = DaemonSpec()
     services: dict[str, ServiceSpec] = {}
+    profiles: tuple[str, ...] = ()
+    """The profiles it was read with."""
+    left_out: dict[str, tuple[str, ...]] = {}
+    """Services that none of these profiles declares, and the profiles that do."""
     notes: tuple[str, ...] = ()
     """What a user should know of a configuration that is accepted all the same."""
 

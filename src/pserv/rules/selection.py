@@ -11,12 +11,17 @@ from pserv.model.spec import ServiceSpec
 Specs = Mapping[str, ServiceSpec]
 
 
-def select(patterns: Iterable[str], specs: Specs, services: Specs | None = None) -> list[str]:
+def select(
+    patterns: Iterable[str],
+    specs: Specs,
+    services: Specs | None = None,
+    left_out: Mapping[str, tuple[str, ...]] | None = None,
+) -> list[str]:
     """The services meant, in the order of the configuration, each once; without patterns all of them.
 
     `specs` are those of instances, where there are any; the name of a service means all of its own. `services` are
-    what is declared: of those that have no instance now, none is meant. Raises NoSuchService for the first pattern
-    that matches nothing.
+    what is declared: of those that have no instance now, none is meant. `left_out` are the services of other profiles,
+    with these. Raises NoSuchService for the first pattern that matches nothing.
     """
     wanted = list(patterns)
     if not wanted:
@@ -25,6 +30,9 @@ def select(patterns: Iterable[str], specs: Specs, services: Specs | None = None)
     for pattern in wanted:
         matches = _matches(pattern, specs)
         if not matches and not _matches(pattern, services or {}):
+            if left_out and pattern in left_out:
+                reason = f"it is declared only with profile {' or '.join(left_out[pattern])}"
+                raise NoSuchService(f"cannot find {pattern}: {reason}", f"pserv up --profile {left_out[pattern][0]}")
             raise _no_such(pattern, {**(services or {}), **specs})
         chosen.update(matches)
     return [name for name in specs if name in chosen]

@@ -37,9 +37,11 @@ class Reloading:
         self._session = session
         self._lock = Lock()
 
-    async def plan(self, *, previous: bool) -> tuple[Document, tuple[ReloadStep, ...]]:
+    async def plan(
+        self, *, previous: bool, profiles: tuple[str, ...] | None = None
+    ) -> tuple[Document, tuple[ReloadStep, ...]]:
         """The configuration that would be applied, and what it would do. Raises InvalidConfig with all mistakes."""
-        document = await (self._previous() if previous else self._load())
+        document = await (self._previous() if previous else self._load(profiles))
         expanded = self._session.orders.expanded
         return document, tuple(reload.diff(expanded(self._session.supervisor.document), expanded(document)))
 
@@ -80,7 +82,7 @@ class Reloading:
         except Exception as error:
             self._session.bug("reload by SIGHUP", error)
 
-    async def _load(self) -> Document:
+    async def _load(self, profiles: tuple[str, ...] | None) -> Document:
         session = self._session
         files = list(session.boot.files)
         launch = {
@@ -92,7 +94,8 @@ class Reloading:
             "stdout": {"kind": "passed"},
             "stderr": {"kind": "passed"},
         }
-        request = json.dumps({"files": files}).encode()
+        wanted = session.supervisor.document.profiles if profiles is None else profiles
+        request = json.dumps({"files": files, "profiles": wanted}).encode()
         output, ended = await session.errands.collect("loader", launch, request, LOAD_TIMEOUT)
         return _accepted(output, ended)
 
