@@ -9,11 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from jsonschema import Draft202012Validator
 
 from pserv.config import reference
+from pserv.config.effective import effective
 from pserv.config.shapes import DAEMON, SERVICE, Shape
+from pserv.model.spec import DaemonSpec, Document, ServiceSpec
+from tests.config.specs import services, structs
 
 GENERATOR = Path(__file__).parents[2] / "docs/generate.py"
+VALIDATOR = Draft202012Validator(reference.json_schema())
 
 
 def _options(shape: Shape) -> Iterator[str]:
@@ -42,21 +49,9 @@ def test_every_option_is_in_the_schema_with_its_text() -> None:
         }
 
 
-def _accepts(schema: dict[str, Any], value: Any) -> bool:
-    """As much of JSON Schema as ours uses for one value."""
-    kinds: dict[str, Any] = {"string": str, "boolean": bool, "array": list, "object": dict, "null": type(None)}
-    if "anyOf" in schema:
-        return any(_accepts(each, value) for each in schema["anyOf"])
-    if "enum" in schema:
-        return value in schema["enum"]
-    types = schema.get("type", [])
-    for kind in [types] if isinstance(types, str) else types:
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        if number and (kind == "number" or (kind == "integer" and value == int(value))):
-            return bool(schema.get("minimum", value) <= value <= schema.get("maximum", value))
-        if kind in kinds and isinstance(value, kinds[kind]):
-            return not isinstance(value, str) or re.search(schema.get("pattern", ""), value) is not None
-    return not types
+def _accepts(option: str, value: Any) -> bool:
+    """Whether the schema takes this as the value of a service's option."""
+    return VALIDATOR.is_valid({"services": {"web": {option: value}}})
 
 
 @pytest.mark.parametrize(
@@ -88,6 +83,14 @@ def _accepts(schema: dict[str, Any], value: Any) -> bool:
         ("ready", "tcp:5432", True),
         ("ready", ["pg_isready", "-q"], True),
         ("ready", None, True),
+        ("port", "${PORT:-8080}", True),
+        ("port", "eighty", False),
+        ("autostart", "$AUTO", True),
+        ("restart", "${POLICY}", True),
+        ("success_exit_codes", ["$CODE"], True),
+        ("extends", "base", True),
+        ("extends", {"service": "base", "file": "../x.yaml"}, True),
+        ("extends", {"servce": "base"}, False),
         ("schedule", "0 3 * * MON-FRI", True),
         ("schedule", "@daily", True),
         ("schedule", "@every 90s", True),
@@ -96,7 +99,26 @@ def _accepts(schema: dict[str, Any], value: Any) -> bool:
     ],
 )
 def test_the_schema_knows_the_short_forms(option: str, value: object, right: bool) -> None:
-    assert _accepts(reference.json_schema()["$defs"]["service"]["properties"][option], value) is right
+    assert _accepts(option, value) is right
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(reference.json_schema())
+
+
+def test_the_schema_takes_what_the_readme_shows() -> None:
+    readme = (GENERATOR.parents[1] / "README.md").read_text()
+    examples = re.findall(r"```yaml\n(.*?)```", readme, re.DOTALL)
+    assert examples
+    for example in examples:
+        VALIDATOR.validate(yaml.safe_load(example))
+
+
+@given(services(), structs(DAEMON))
+def test_the_schema_takes_all_that_is_shown_of_a_configuration(service: ServiceSpec, daemon: DaemonSpec) -> None:
+    document = Document(name="d", root="/", services={"web": service}, daemon=daemon)
+    for defaults in (True, False):
+        VALIDATOR.validate(effective(document, defaults=defaults))
 
 
 def test_generated_files_are_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:

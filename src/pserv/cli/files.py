@@ -58,6 +58,17 @@ def effective(arguments: Arguments) -> int:
     return 0
 
 
+def schema(arguments: Arguments) -> int:
+    """The JSON Schema of a configuration file."""
+    del arguments  # it takes none
+    import json
+
+    from pserv.config.reference import json_schema
+
+    terminal.out().stream.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
+    return 0
+
+
 def _running(arguments: Arguments) -> dict[str, Any]:
     document: dict[str, Any] = connect(arguments).call_raw("config", {})
     return document

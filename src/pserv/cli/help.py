@@ -93,6 +93,12 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("pserv wait db --for ready --timeout 30s", "for scripts"),
         ("pserv wait migrate --for done", "until it ended"),
     ),
+    "schema": (
+        (
+            "pserv schema | tee pserv.schema.json",
+            "then, as the first line of pserv.yaml: # yaml-language-server: $schema=pserv.schema.json",
+        ),
+    ),
     "check": (("pserv check", "before a reload or a commit"), ("pserv check -c other.yaml", "")),
     "config": (("pserv config web", "with every default"), ("pserv config --running", "what the daemon works from")),
     "upgrade": (("pip install -U pserv && pserv upgrade", "no service is touched"),),

@@ -293,6 +293,7 @@ COMMANDS = (
         words=MANY,
         completes="service",
     ),
+    Command("schema", "Configure", "the JSON Schema of the configuration, for editors", "files:schema"),
     Command(
         "upgrade",
         "Pserv",

@@ -100,6 +100,12 @@ def json_schema() -> Json:
             },
             "daemon": {"$ref": "#/$defs/daemon"},
             "defaults": {"$ref": "#/$defs/service", "description": "Options of all services that do not set them."},
+            "include": {**_WORDS, "description": "Further files, folders or globs, relative to this file."},
+            "groups": {
+                "type": "object",
+                "additionalProperties": _WORDS,
+                "description": "Tags for several services at once: names or globs.",
+            },
             "services": {
                 "description": "The services, by name; or a list of them, each with its name.",
                 "anyOf": [
@@ -116,7 +122,12 @@ def json_schema() -> Json:
                 ],
             },
         },
-        "$defs": {"service": _struct_schema(SERVICE), "hook": _short_forms(HOOK), "daemon": _struct_schema(DAEMON)},
+        "$defs": {
+            "service": _struct_schema(SERVICE),
+            "hook": _short_forms(HOOK),
+            "daemon": _struct_schema(DAEMON),
+            "variable": {"type": "string", "pattern": r"\$", "description": "A text with ${VARIABLE} in it."},
+        },
     }
 
 
@@ -147,10 +158,20 @@ def _option_schema(option: Option) -> Json:
 
 def _shape_schema(shape: Shape) -> Json:
     schema = _required_schema(shape)
+    if not _takes_any_text(schema):
+        forms = schema["anyOf"] if schema.keys() == {"anyOf"} else [schema]
+        schema = {"anyOf": [*forms, {"$ref": "#/$defs/variable"}]}
     if shape.optional and "type" in schema and len(schema) == 1:
         types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         return {"type": [*types, "null"]}
     return {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]} if shape.optional else schema
+
+
+def _takes_any_text(schema: Json) -> bool:
+    """Whether a text with a variable in it passes already."""
+    if "anyOf" in schema:
+        return any(_takes_any_text(form) for form in schema["anyOf"])
+    return not schema or ("string" in schema.get("type", ()) and "pattern" not in schema)
 
 
 def _required_schema(shape: Shape) -> Json:
@@ -224,8 +245,9 @@ _PAGE: Final = """# Options
 <!-- Written by docs/generate.py from src/pserv/model/spec.py: change it there. -->
 
 A configuration is one file, `pserv.yaml` or `pserv.toml`, or several of them. Its keys are `name`, `include`,
-`daemon`, `defaults` (any option of a service, for all that do not set it), `groups`, `services`, and `x-…`, which is not
-read and is a place for anchors. In keys `-` and `_` are the same. Relative paths are relative to the file they stand in.
+`daemon`, `defaults` (any option of a service, for all that do not set it), `groups`, `services`, and `x-…`, which is
+not read and is a place for anchors. In keys `-` and `_` are the same. Relative paths are relative to the file they
+stand in.
 
 A duration is written `500ms`, `10s`, `5m`, `2h`, `1d`, `1h30m`, or as a number of seconds; a size `64KB`, `10MB`,
 `1GiB`, or as a number of bytes (KB and KiB are 1024 bytes); a signal `TERM`, `SIGTERM`, `15` or `RTMIN+1`.
