@@ -12,7 +12,7 @@ from pserv.model.hooks import KINDS, Hook, Reload
 from pserv.model.listening import Socket
 from pserv.model.needs import Need
 from pserv.model.probe import File, Health, Http, Log, Ready, Tcp, Unix
-from pserv.model.spec import Backoff, DaemonSpec, Document, ServiceSpec, Stop, StopStep
+from pserv.model.spec import Backoff, DaemonSpec, Document, Extends, ServiceSpec, Stop, StopStep
 from pserv.rules import reload
 
 CHANGED: dict[str, Any] = {
@@ -26,6 +26,8 @@ CHANGED: dict[str, Any] = {
     "shell": "echo hi",
     "description": "words",
     "tags": ("new",),
+    "extends": Extends("base"),
+    "profiles": ("dev",),
     "env": {"PORT": "2"},
     "inherit_env": ("LANG",),
     "cwd": "/srv",
