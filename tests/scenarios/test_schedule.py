@@ -39,10 +39,14 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         yield daemon
 
 
+@pytest.mark.timeout(SECONDS + 60)
 def test_a_job_each_second_for_a_while(ours: Daemon) -> None:
     """PSERV_TEST_SECONDS=60 makes it a minute; on a machine that is kept busy one may be left out, never doubled."""
     due: list[int] = []
-    with ours.client() as client, client.stream("events", op.Events(("each",), 0, True), timeout=60.0) as changes:
+    with (
+        ours.client() as client,
+        client.stream("events", op.Events(("each",), 0, True), timeout=SECONDS + 60.0) as changes,
+    ):
         for change in changes:
             assert isinstance(change, op.Progress)
             if change.change.reason.startswith("due at") and change.change.phase is Phase.STARTING:

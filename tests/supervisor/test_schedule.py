@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pserv.model.errors import Refused
 from pserv.model.spec import ServiceSpec
@@ -292,53 +290,49 @@ def test_what_it_needs_is_waited_for_and_a_lost_run_is_told() -> None:
     assert made.life("job").reason.startswith("next run at 2023-11-14 22:32:00 UTC; needs db, which is stopped")
 
 
-OPTIONS = st.fixed_dictionaries(
-    {},
-    optional={
-        "overlap": st.sampled_from(["skip", "queue", "kill"]),
-        "missed": st.sampled_from(["skip", "run"]),
-        "restart": st.sampled_from(["on-failure", "always"]),
-        "max_runtime": st.sampled_from([5.0, 100.0]),
-    },
-)
-STEPS = st.lists(
-    st.sampled_from(["wait", "wait long", "spawned", "exit", "fail", "stop", "start", "restart", "run", "set", "die"]),
-    max_size=40,
-)
+HOOK = {"command": ["hook"]}
 
 
-@settings(max_examples=300, deadline=None)
-@given(st.sampled_from([MINUTELY, "*/10 * * * * *", "@every 7s"]), OPTIONS, STEPS)
-def test_whatever_happens_it_has_one_run_at_most_and_a_next_one(
-    schedule: str, options: dict[str, object], steps: list[str]
-) -> None:
-    """The pretend keeper refuses a second live run; nothing may be left without anything to come."""
-    made = world(schedule, **options)
-    for step in steps:
-        life, live = made.life("job"), "job" in made.keeper.live
-        match step:
-            case "wait":
-                made.wait(9)
-            case "wait long":
-                made.wait(400)
-            case "spawned" if live and not life.pid:
-                made.spawned("job")
-            case "exit" | "fail" if live and life.pid:
-                made.exited("job", int(step == "fail"))
-            case "stop":
-                made.orders.stop(["job"])
-            case "start":
-                made.orders.start(["job"])
-            case "restart":
-                made.orders.restart(["job"])
-            case "run" if not live:
-                made.orders.run("job")
-            case "set":
-                set_clock(made, 5000.0 if len(steps) % 2 else -5000.0)
-            case "die":
-                made.die()
-        life = made.life("job")
-        assert not made.bugs
-        assert life.resting <= (life.phase.value == "waiting")
-        if life.goal is Goal.UP and "job" not in made.keeper.live:
-            assert life.deadline is not None, f"nothing will ever happen again: {life}"
+def test_what_is_due_ends_a_hook_that_prepares_the_one_before() -> None:
+    made = world(overlap="kill", hooks={"pre_start": [HOOK]})
+    made.wait(20)
+    assert made.life("job").reason.endswith("runs pre_start 'hook'")
+    made.wait(60)
+    assert made.life("job").reason == "the next run is due at 2023-11-14 22:31:00 UTC: ends pre_start 'hook'"
+    made.hook_ended("job", "killed by SIGTERM")
+    assert made.life("job").reason == "due at 2023-11-14 22:31:00 UTC: runs pre_start 'hook'"
+    assert runs(made) == 0
+    made.hook_ended("job")
+    finish(made)
+    assert runs(made) == 1
+    assert made.life("job").resting
+
+
+def test_what_is_due_ends_a_run_that_waits_for_its_next_try_or_for_another() -> None:
+    made = world(overlap="kill", restart="on-failure", backoff={"initial": 300, "maximum": 300})
+    made.wait(20)
+    finish(made, 1)
+    finish(made, 1)
+    assert made.state("job") == "backoff"
+    made.wait(60)
+    assert made.life("job").reason == "due at 2023-11-14 22:31:00 UTC"
+    slow = service(start_timeout=1000)
+    made = booted({"db": slow, "job": scheduled(overlap="kill", depends_on={"db": {}})})
+    made.wait(200)
+    made.spawned("db")
+    assert made.life("job").reason == "due at 2023-11-14 22:31:00 UTC"
+    deadline = made.life("job").deadline
+    assert deadline is not None
+    assert deadline > made.clock.now()
+
+
+def test_a_run_that_waits_for_its_next_try_is_under_way() -> None:
+    made = world(restart="on-failure", backoff={"initial": 300, "maximum": 300})
+    made.wait(20)
+    finish(made, 1)
+    finish(made, 1)
+    made.wait(200)
+    assert made.state("job") == "backoff"
+    made.wait(200)
+    finish(made)
+    assert "skipped the run due at 2023-11-14 22:31:00 UTC" in made.life("job").reason
