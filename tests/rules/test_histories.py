@@ -273,6 +273,19 @@ def test_an_endless_kill_loop_is_given_up(why: str, policy: Policy, retries: int
     assert world.life.reason == f"gave up after {retries} {word}: {told}; policy {policy}"
 
 
+def test_hangs_weeks_apart_do_not_add_up() -> None:
+    world = World(ServiceSpec(exec="web", watchdog=5.0, max_retries=1))
+    world.order(Start())
+    for _ in range(5):
+        while world.live is None:
+            world.meet_deadline()
+        world.spawn_succeeds()
+        world.pass_time(7 * 86_400.0)
+        world.is_silent()
+        world.main_ends(None, 6)
+        assert "; restart 1 at once" in world.life.reason
+
+
 def test_a_crash_after_a_stable_run_begins_a_new_streak() -> None:
     """The streak that a watchdog would take up again is forgotten when the run ends otherwise."""
     world = World(ServiceSpec(exec="web", watchdog=5.0, max_retries=2))

@@ -145,7 +145,14 @@ def test_giving_up_is_a_failure_even_of_clean_exits() -> None:
     assert (verdict.restart, verdict.failed) == (False, True)
 
 
-def test_a_run_ended_by_its_watchdog_is_never_stable() -> None:
+def test_hangs_days_apart_are_no_streak() -> None:
+    assert after(ended(Result.WATCHDOG), hung=5, max_retries=5, uptime=86_400.0).number == 1
+    assert not after(ended(Result.WATCHDOG), hung=5, max_retries=5, uptime=86_399.0).restart
+    slow = Backoff(initial=200_000.0, maximum=200_000.0, jitter=0.0)
+    assert not after(ended(Result.WATCHDOG), hung=5, max_retries=5, uptime=100_000.0, backoff=slow).restart
+
+
+def test_a_run_ended_by_its_watchdog_is_not_stable() -> None:
     assert not after(ended(Result.WATCHDOG), attempt=5, max_retries=5, uptime=3600.0).restart
     assert not after(ended(Result.WATCHDOG), hung=5, max_retries=5, uptime=3600.0).restart
     assert after(ended(Result.WATCHDOG), hung=4, max_retries=5, uptime=3600.0).number == 5

@@ -140,7 +140,9 @@ class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         live("Consecutive restarts that did not become stable, then it is failed; null: no limit."),
     ] = None
     backoff: Annotated[Backoff, live("How long to wait before a restart.")] = Backoff()
-    stable_after: Annotated[Duration, live("A run this long ends a streak of restarts.")] = 10.0
+    stable_after: Annotated[
+        Duration, live("A run this long ends a streak of restarts; of hangs (watchdog, health) a day does.")
+    ] = 10.0
     success_exit_codes: Annotated[
         tuple[Annotated[int, Meta(ge=0, le=255)], ...], live("Exit codes besides 0 that are no failure.")
     ] = ()

@@ -17,6 +17,9 @@ FLOOR = 0.1
 SHORTEST_STABLE = 1.0
 """Seconds: a shorter run is never stable, else `stable_after: 0` would make every restart the first of a streak."""
 
+WELL_FOR_GOOD = 86_400.0
+"""Seconds: a run that was well for a day has put the hangs before it behind."""
+
 BACKGROUND = 1.0
 """Seconds: a main process that ends with 0 sooner and leaves others behind went to the background."""
 
@@ -72,15 +75,15 @@ class Verdict(msgspec.Struct, frozen=True):
 def after(spec: ServiceSpec, ended: Ended, *, attempt: int, hung: int, uptime: float, chance: float) -> Verdict:
     """What follows an end: `attempt` restarts of the streak were made, the run had been ready for `uptime` seconds.
 
-    A run ended by its watchdog is never stable, so that an endless kill loop ends at `max_retries` too: it goes on
-    with the streak of `hung` restarts that it had seemed to end.
+    A run ended by its watchdog was not stable, so that an endless kill loop ends at `max_retries` too: it goes on with
+    the streak of `hung` restarts that it had seemed to end, unless it was well for a day.
     """
     policy, backoff, max_retries = spec.policy, spec.backoff, spec.max_retries
     how = describe(ended)
     told = how if ended.step or ended.detail else f"{how} after {units.show_duration(ended.uptime)}"
     if ended.result not in RESTARTS[policy]:
         return Verdict(False, f"{told}; policy {policy}", failed=ended.result is not Result.SUCCESS)
-    if ended.result is Result.WATCHDOG:
+    if ended.result is Result.WATCHDOG and uptime < max(WELL_FOR_GOOD, stable_time(spec, max(attempt, hung))):
         number = max(attempt, hung) + 1
     else:
         number = 1 if uptime >= stable_time(spec, attempt) else attempt + 1
