@@ -73,10 +73,11 @@ class Case:
         late: bool = False,
         wall: float = 0.0,
         due: Due | None = None,
+        answer: str = "",
     ) -> None:
         self.before, self.event, self.after, self.effects = before, event, after, effects
         self.spec, self.late = spec, late
-        self.situation = Situation(NOW, 0.5, NEXT, blocked, hopeless, until, wall, due)
+        self.situation = Situation(NOW, 0.5, NEXT, blocked, hopeless, until, wall, due, answer)
 
     @property
     def cell(self) -> tuple[Phase, type[Event]]:

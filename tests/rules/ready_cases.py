@@ -161,11 +161,19 @@ def more_time() -> Iterator[Case]:
     life = running(attempt=0, deadline=101.0)
     yield Case(life, Extended(RUN, 120.0), replace(life, extended=120.0, deadline=120.0), spec=BRIEF)
     late = waited_for(extended=100.0, deadline=100.0)
-    fault = "not ready after 1 min"
+    fault = "not ready after 1 min: READY=1 did not come"
     sent = {"phase": Phase.STOPPING, "since": NOW, "deadline": 110.0, "kill_at": 110.0, "verdict": Result.TIMEOUT}
-    for life, told in ((late, fault), (replace(late, since=10.0), "not ready after 1 min 30 s")):
+    later = fault.replace("1 min", "1 min 30 s")
+    for life, spec, answer, told in (
+        (late, NOTIFY, "", fault),
+        (replace(late, since=10.0), NOTIFY, "", later),
+        (late, S6, "", "not ready after 1 min: no line came on descriptor 3"),
+        (late, READY, "", "not ready after 1 min: its tcp probe has not answered"),
+        (late, READY, "port 1: connection refused", "not ready after 1 min: port 1: connection refused"),
+        (late, HEALTH, "port 1: connection refused", "not ready after 1 min: port 1: connection refused"),
+    ):
         after = replace(life, fault=told, reason=f"{told}: sent SIGTERM, then SIGKILL in 10 s", **sent)
-        yield Case(life, DeadlinePassed(), after, Signal(RUN, 15, "main"), spec=NOTIFY)
+        yield Case(life, DeadlinePassed(), after, Signal(RUN, 15, "main"), spec=spec, answer=answer)
     stop = stopping(deadline=104.0, kill_at=109.0)
     reason = "stopped by operator: asked for more time, then SIGKILL in 20 s"
     yield Case(stop, Extended(RUN, 120.0), replace(stop, deadline=120.0, kill_at=125.0, reason=reason))

@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from pserv.model.events import Extended, Gone, Healthy, Ready, SpawnFailed, Unhealthy, Unready
 from pserv.model.states import Phase
+from pserv.model.status import ProbeResult
 from pserv.supervisor import reasons
 from tests.world import World, service
 
@@ -324,3 +325,20 @@ def test_scheduled() -> None:
     assert due is not None
     left_out = f"the next run is due at {due.text}, should this one still be under way it is left out"
     assert why(world, "job")[-1] == f"next: it runs to its end; {left_out}"
+
+
+def test_not_ready_in_time_says_what_its_probe_said() -> None:
+    world = World({"web": service(ready={"tcp": {"port": 1}}, start_timeout=30.0, restart="never")})
+    world.boot()
+    world.run_all()
+    run = world.keeper.live["web"]
+    refused = ProbeResult(0.0, 0.1, False, "port 1: connection refused", run)
+    world.supervisor.records["web"].probed = {"ready": (replace(refused, detail="no route", run=run - 1), refused)}
+    world.wait(30.0)
+    assert world.life("web").reason.startswith("not ready after 30 s: port 1: connection refused: sent SIGTERM")
+    world.exited("web", signal=15)
+    assert world.life("web").reason == "not ready after 30 s: port 1: connection refused; policy never"
+    world.orders.start(["web"])
+    world.run_all()
+    world.wait(30.0)
+    assert world.life("web").reason.startswith("not ready after 30 s: its tcp probe has not answered: sent")

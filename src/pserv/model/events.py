@@ -248,7 +248,8 @@ class Situation(msgspec.Struct, frozen=True):
 
     `now` is the monotonic clock in seconds; `chance` a random number in [0, 1) for jitter; `next_run` the id a
     spawn would get; `blocked` why it may not start yet, which is to be looked at again at `until`; `hopeless` why it
-    never will. Of a scheduled service `due` is the first time after now, and `wall` the time since the epoch.
+    never will; `answer` what the last probe of a run that is not ready said. Of a scheduled service `due` is the first
+    time after now, and `wall` the time since the epoch.
     """
 
     now: float
@@ -259,6 +260,7 @@ class Situation(msgspec.Struct, frozen=True):
     until: float | None = None
     wall: float = 0.0
     due: Due | None = None
+    answer: str = ""
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -86,6 +86,18 @@ def waits(spec: ServiceSpec) -> str:
     return f"; waits until its {probe.kind} probe succeeds" if spec.ready_by == "probe" and probe else ""
 
 
+def lacks(spec: ServiceSpec, answer: str) -> str:
+    """Why a run is still not ready, as the end of a reason; `answer` is what its last probe said."""
+    if spec.ready_by == "notify":
+        return ": READY=1 did not come"
+    if spec.ready is not None and spec.ready.fd is not None:
+        return f": no line came on descriptor {spec.ready.fd}"
+    probe = spec.ready or spec.health
+    if spec.ready_by != "probe" or probe is None:
+        return ""
+    return f": {answer or f'its {probe.kind} probe has not answered'}"
+
+
 def _by_health(spec: ServiceSpec) -> bool:
     return spec.ready_by == "probe" and spec.ready is None
 

@@ -26,7 +26,7 @@ from pserv.model.spec import ServiceSpec
 from pserv.model.states import Goal, Life, Phase, Result
 from pserv.rules import hooking, restart, schedule
 from pserv.rules.decision import Decision, at_rest, signal_name, soonest, why
-from pserv.rules.readiness import after_news, outlasted, run_deadline, stable_at, time_to_start
+from pserv.rules.readiness import after_news, lacks, outlasted, run_deadline, stable_at, time_to_start
 
 SIGABRT = 6
 
@@ -92,7 +92,8 @@ def start_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situatio
         if schedule.replaces(spec, life, situation):
             return _stopping(spec, life, situation, f"the next run is due at {life.due.text}")
         return after_news(spec, schedule.caught_up(spec, life, situation), situation.now)
-    return _overdue(spec, life, situation, time_to_start(spec, life), "not ready after ")
+    limit = time_to_start(spec, life)
+    return _overdue(spec, life, situation, limit, "not ready after ", lacks(spec, situation.answer))
 
 
 def run_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situation: Situation) -> Decision:
@@ -171,8 +172,10 @@ def spawned_late(spec: ServiceSpec, life: Life, event: Spawned, situation: Situa
     return Decision(replace(life, pid=life.pid or event.pid, started=situation.now if event.at is None else event.at))
 
 
-def _overdue(spec: ServiceSpec, life: Life, situation: Situation, limit: float | None, what: str) -> Decision:
-    fault = what + units.show_duration(limit or 0.0)
+def _overdue(
+    spec: ServiceSpec, life: Life, situation: Situation, limit: float | None, what: str, cause: str = ""
+) -> Decision:
+    fault = what + units.show_duration(limit or 0.0) + cause
     return _stopping(spec, replace(life, verdict=Result.TIMEOUT, fault=fault), situation, fault)
 
 

@@ -72,6 +72,11 @@ class Record:
         """One more run has ended."""
         self.ends = (*self.ends, ended)[-KEPT:] if scheduled else ()
 
+    def refusal(self, run: int) -> str:
+        """What the last answer to a probe of this run was, where it was no success."""
+        last = [results[-1] for which in ("ready", "health") if (results := self.probed.get(which))]
+        return next((each.detail for each in last if each.run == run and not each.ok), "")
+
 
 class Rolling(msgspec.Struct, frozen=True, omit_defaults=True):
     """A restart of one after the other. `left`: the one that is restarted now, and those that were not touched yet."""

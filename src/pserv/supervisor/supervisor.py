@@ -268,12 +268,14 @@ class Supervisor:
         now = self.clock.now()
         needs = conditions.outlook(name, self.specs, self.lives, now, self.restarting)
         situation = Situation(now, self.clock.chance(), self.last_run + 1, needs.blocked, needs.hopeless, needs.until)
-        spec = self.specs[name]
+        spec, life = self.specs[name], self.lives[name]
+        if life.phase is Phase.STARTING and (answer := self.records[name].refusal(life.run)):
+            situation = msgspec.structs.replace(situation, answer=answer)
         if spec.schedule is None:
             return situation
         from pserv.supervisor import timetable
 
-        due = timetable.coming(spec, self.clock, self.lives[name].due)
+        due = timetable.coming(spec, self.clock, life.due)
         return msgspec.structs.replace(situation, wall=self.clock.wall(), due=due)
 
     def clock_changed(self) -> None:
