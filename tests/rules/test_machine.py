@@ -104,6 +104,8 @@ def test_every_phase_has_a_public_state() -> None:
         (Life(Phase.CLEANING, Goal.DOWN), False, False),
         (Life(Phase.BACKOFF, Goal.UP, attempt=2), False, False),
         (Life(Phase.BACKOFF, Goal.UP, attempt=3), True, False),
+        (Life(Phase.BACKOFF, Goal.UP, attempt=1, since=5.0, deadline=65.0), False, False),
+        (Life(Phase.BACKOFF, Goal.UP, attempt=1, since=5.0, deadline=65.1), True, False),
         (Life(Phase.EXITED, Goal.UP, ended=OK), True, True),
         (Life(Phase.EXITED, Goal.UP, ended=BAD), True, False),
         (Life(Phase.FAILED, Goal.UP), True, False),

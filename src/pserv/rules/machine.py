@@ -78,6 +78,9 @@ OVER = (CLEANING, *WANTED, BACKOFF, EXITED)
 ENDED = (CLEANING, STOPPED, *WANTED, BACKOFF)
 """Where the end of a run that was to be stopped leads."""
 
+LONG = 60.0
+"""Seconds of a back-off that no command waits for."""
+
 TABLE: Table = {
     # phase, event: what is done, where it may lead
     (STOPPED, Start): Cell(starting.start, WANTED),
@@ -274,12 +277,15 @@ def _late(life: Life, event: Event, now: float) -> bool:
 
 
 def settled(life: Life) -> bool:
-    """Whether commands have waited enough: up and ready, listening, at rest, or in back-off the third time."""
+    """Whether commands have waited enough: up and ready, at rest or until something calls, in a third or long back-off.
+
+    A back-off is told as a failure, while it goes on being tried.
+    """
     match life.phase:
         case Phase.RUNNING:
             return life.ready_at is not None
         case Phase.BACKOFF:
-            return life.attempt >= 3
+            return life.attempt >= 3 or (life.deadline is not None and life.deadline - life.since > LONG)
         case Phase.WAITING:
             return life.resting
     return life.phase in (STOPPED, EXITED, FAILED, LISTENING)

@@ -78,7 +78,8 @@ async def wait(
 ) -> AsyncGenerator[Change | tuple[Outcome, ...], None]:
     """Changes of these services as they come, then all outcomes; what is not reached in `timeout` seconds is not ok.
 
-    What is `ordered`, and waits for its turn, is not as it is going to be.
+    What is `ordered`, and waits for its turn, is not as it is going to be. A back-off that outlasts `timeout` is not
+    waited for.
     """
     begun = clock.now()
     deadline = None if timeout is None else tasks.time() + timeout
@@ -90,6 +91,8 @@ async def wait(
         for name in list(open_names):
             life = _life(supervisor, name)
             reached = None if ordered(name) else condition(supervisor.specs.get(name, UNDECLARED), life)
+            if reached is None and timeout is not None and condition is not stopped and not ordered(name):
+                reached = False if _outlasts(life, begun + timeout) else None
             if reached is not None:
                 del open_names[name]
                 outcomes[name] = outcome(name, life, reached, clock.now() - begun)
@@ -108,6 +111,11 @@ async def wait(
     finally:
         supervisor.bus.leave(listener)
     yield tuple(outcomes.values())
+
+
+def _outlasts(life: Life, until: float) -> bool:
+    """Whether nothing will be tried before that moment on the monotonic clock."""
+    return life.phase is Phase.BACKOFF and life.deadline is not None and life.deadline > until
 
 
 def _life(supervisor: Supervisor, name: str) -> Life:
