@@ -293,7 +293,7 @@ def settled(life: Life) -> bool:
 
 def over(life: Life) -> bool:
     """Whether neither a run nor a try of it is under way."""
-    return life.phase in (STOPPED, EXITED, FAILED) or life.resting
+    return life.phase in (STOPPED, EXITED, FAILED, LISTENING) or life.resting
 
 
 def succeeded(life: Life) -> bool:
