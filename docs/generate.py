@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pserv.api import openapi
 from pserv.config import reference
+from pserv.config.schema import json_schema
 from pserv.rules import diagram
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,7 +20,7 @@ def options() -> str:
 
 
 def schema() -> str:
-    return json.dumps(reference.json_schema(), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def api() -> str:

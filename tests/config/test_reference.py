@@ -15,12 +15,13 @@ from jsonschema import Draft202012Validator
 
 from pserv.config import reference
 from pserv.config.effective import effective
+from pserv.config.schema import json_schema
 from pserv.config.shapes import DAEMON, SERVICE, Shape
 from pserv.model.spec import DaemonSpec, Document, ServiceSpec
 from tests.config.specs import services, structs
 
 GENERATOR = Path(__file__).parents[2] / "docs/generate.py"
-VALIDATOR = Draft202012Validator(reference.json_schema())
+VALIDATOR = Draft202012Validator(json_schema())
 
 
 def _options(shape: Shape) -> Iterator[str]:
@@ -41,7 +42,7 @@ def test_every_option_is_on_the_page_with_its_text() -> None:
 
 
 def test_every_option_is_in_the_schema_with_its_text() -> None:
-    definitions = reference.json_schema()["$defs"]
+    definitions = json_schema()["$defs"]
     for name, shape in (("service", SERVICE), ("daemon", DAEMON)):
         properties = definitions[name]["properties"]
         assert {key: value["description"] for key, value in properties.items()} == {
@@ -103,7 +104,7 @@ def test_the_schema_knows_the_short_forms(option: str, value: object, right: boo
 
 
 def test_the_schema_is_one() -> None:
-    Draft202012Validator.check_schema(reference.json_schema())
+    Draft202012Validator.check_schema(json_schema())
 
 
 def test_the_schema_takes_what_the_readme_shows() -> None:

@@ -63,7 +63,7 @@ def schema(arguments: Arguments) -> int:
     del arguments  # it takes none
     import json
 
-    from pserv.config.reference import json_schema
+    from pserv.config.schema import json_schema
 
     terminal.out().stream.write(json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n")
     return 0

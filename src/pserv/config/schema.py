@@ -1,0 +1,240 @@
+"""The JSON Schema of a configuration, made from model/spec.py: what stands there of an option stands in its line."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from pserv.config.effective import written
+from pserv.config.probing import BESIDE, PROBES
+from pserv.config.scalars import CONDITION_ALIASES, FALSE, OUTPUT_WORDS, POLICY_ALIASES, SERVICE_PORT, TRUE
+from pserv.config.shapes import COMMANDS, DAEMON, HOOK, PAIRS, SERVICE, SHORT, Option, Shape
+from pserv.model.probe import KINDS, Http
+
+Json = dict[str, Any]
+
+_TEXT: Final[Json] = {"type": ["string", "number", "boolean"]}
+_DURATION: Final = r"^ *([0-9][0-9._]* *(ms|s|m|h|d|w|[a-z]+) *)+$|^ *[0-9.][0-9._eE+-]*$"
+_NAME: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
+
+_WORDS: Final[Json] = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
+_KINDS: Final[dict[str, Json]] = {
+    "text": _TEXT,
+    "program": {"type": "string", "minLength": 1},
+    "path": {"type": "string", "minLength": 1},
+    "bool": {"anyOf": [{"type": "boolean"}, {"enum": [*sorted(TRUE), *sorted(FALSE)]}]},
+    "duration": {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": _DURATION}]},
+    "schedule": {
+        "anyOf": [
+            {"type": "string", "pattern": r"^ *(@[A-Za-z]+|@every +[^ ].*|[^ @]+( +[^ ]+){4,5}) *$"},
+            {
+                "type": "object",
+                "properties": {
+                    "cron": _TEXT,
+                    "every": _TEXT,
+                    "timezone": _TEXT,
+                    "overlap": {"enum": ["skip", "queue", "kill"]},
+                    "missed": {"enum": ["skip", "run"]},
+                },
+                "additionalProperties": False,
+            },
+        ]
+    },
+    "timezone": {"type": "string", "minLength": 1},
+    "size": {
+        "anyOf": [
+            {"type": "integer", "minimum": 0},
+            {"type": "string", "pattern": "^ *[0-9._]+ *[KMGTPkmgtp]?i?[Bb]? *$"},
+        ]
+    },
+    "signal": {
+        "anyOf": [
+            {"type": "integer", "minimum": 1, "maximum": 64},
+            {"type": "string", "pattern": r"^ *(SIG)?[A-Za-z0-9]+([+-][0-9]+)? *$"},
+        ]
+    },
+    "octal": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^(0o)?[0-7]+$"}]},
+    "words": _WORDS,
+    "port": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"const": SERVICE_PORT}]},
+    "command": _WORDS,
+    "arguments": _WORDS,
+    "environment": {
+        "anyOf": [
+            {"type": "object", "additionalProperties": _TEXT},
+            {"type": "array", "items": {"type": "string", "pattern": "="}},
+        ]
+    },
+    "output": {
+        "anyOf": [{"enum": [*OUTPUT_WORDS, None]}, {"type": "string", "pattern": r"[./]"}],
+    },
+    "map": {"type": "object"},
+    "address": {"type": ["string", "integer"]},
+    "call": {
+        "anyOf": [
+            *_WORDS["anyOf"],
+            {
+                "type": "object",
+                "properties": {"command": _WORDS, "shell": _TEXT},
+                "minProperties": 1,
+                "maxProperties": 1,
+            },
+        ]
+    },
+    "any": {},
+}
+
+
+def json_schema() -> Json:
+    """The schema of a configuration file (draft 2020-12), for editors: what it flags is wrong."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Pserv configuration",
+        "description": "pserv.yaml or pserv.toml: the services of one machine and how they are kept alive.",
+        "type": "object",
+        "additionalProperties": False,
+        "patternProperties": {"^x-": {"description": "Not read: a place for anchors and other tools' data."}},
+        "properties": {
+            "name": {
+                "type": "string",
+                "pattern": _NAME,
+                "description": "Name of this daemon; by default its folder's.",
+            },
+            "daemon": {"$ref": "#/$defs/daemon"},
+            "defaults": {"$ref": "#/$defs/service", "description": "Options of all services that do not set them."},
+            "include": {**_WORDS, "description": "Further files, folders or globs, relative to this file."},
+            "groups": {
+                "type": "object",
+                "additionalProperties": _WORDS,
+                "description": "Tags for several services at once: names or globs.",
+            },
+            "services": {
+                "description": "The services, by name; or a list of them, each with its name.",
+                "anyOf": [
+                    {
+                        "type": "object",
+                        "propertyNames": {"pattern": _NAME},
+                        "additionalProperties": {"$ref": "#/$defs/service"},
+                    },
+                    {
+                        "type": "array",
+                        "items": {"allOf": [{"$ref": "#/$defs/service"}, {"required": ["name"]}]},
+                    },
+                    {"type": "null"},
+                ],
+            },
+        },
+        "$defs": {
+            "service": _struct_schema(SERVICE),
+            "hook": _short_forms(HOOK),
+            "daemon": _struct_schema(DAEMON),
+            "variable": {"type": "string", "pattern": r"\$", "description": "A text with ${VARIABLE} in it."},
+        },
+    }
+
+
+def _struct_schema(shape: Shape) -> Json:
+    properties = {option.name: _option_schema(option) for option in shape.options.values()}
+    schema: Json = {"type": "object", "additionalProperties": False, "properties": properties}
+    dashed = {f"^{name.replace('_', '-')}$": value for name, value in properties.items() if "_" in name}
+    if dashed:
+        schema["patternProperties"] = dashed
+    if description := first_sentence(shape):
+        schema["description"] = description
+    return schema
+
+
+def first_sentence(shape: Shape) -> str:
+    return (shape.cls.__doc__ or "").split(". ")[0].strip().removesuffix(".") + "."
+
+
+def _option_schema(option: Option) -> Json:
+    schema = dict(_shape_schema(option.shape))
+    if option.text:
+        schema["description"] = option.text
+    default = written(option.shape, option.default, defaults=False)
+    if default not in (None, "", [], {}):
+        schema["default"] = default
+    return schema
+
+
+def _shape_schema(shape: Shape) -> Json:
+    schema = _required_schema(shape)
+    if not _takes_any_text(schema):
+        forms = schema["anyOf"] if schema.keys() == {"anyOf"} else [schema]
+        schema = {"anyOf": [*forms, {"$ref": "#/$defs/variable"}]}
+    if shape.optional and "type" in schema and len(schema) == 1:
+        types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+        return {"type": [*types, "null"]}
+    return {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]} if shape.optional else schema
+
+
+def _takes_any_text(schema: Json) -> bool:
+    """Whether a text with a variable in it passes already."""
+    if "anyOf" in schema:
+        return any(_takes_any_text(form) for form in schema["anyOf"])
+    return not schema or ("string" in schema.get("type", ()) and "pattern" not in schema)
+
+
+def _required_schema(shape: Shape) -> Json:
+    if shape.either:
+        return {"anyOf": [_shape_schema(each) for each in shape.either]}
+    if shape.kind == "struct":
+        return _short_forms(shape)
+    if shape.kind == "policy":
+        words = "|".join(each for each in shape.choices if each != "never")
+        return {
+            "anyOf": [{"enum": [*shape.choices, *POLICY_ALIASES]}, {"type": "string", "pattern": f"^({words}):[0-9]+$"}]
+        }
+    if shape.kind == "condition":
+        return {"enum": [*shape.choices, *CONDITION_ALIASES]}
+    if shape.choices:
+        return {"enum": list(shape.choices)}
+    if shape.kind == "needs":
+        assert shape.item is not None
+        return {"anyOf": [*_WORDS["anyOf"], {"type": "object", "additionalProperties": _shape_schema(shape.item)}]}
+    if shape.kind == "sockets":
+        assert shape.item is not None
+        one = _shape_schema(shape.item)
+        forms = [*one["anyOf"], {"type": "array", "items": one}, {"type": "object", "additionalProperties": one}]
+        return {"anyOf": forms}
+    if shape.kind in ("integer", "number"):
+        limits = {"minimum": shape.low, "maximum": shape.high}
+        return {"type": shape.kind, **{name: limit for name, limit in limits.items() if limit is not None}}
+    if shape.kind == "hooks":
+        hook: Json = {"$ref": "#/$defs/hook"}
+        return {"anyOf": [hook, {"type": "array", "items": hook}]}
+    if shape.kind == "list":
+        assert shape.item is not None
+        item = _shape_schema(shape.item)
+        return (
+            {"type": "array", "items": item} if shape.item.cls else {"anyOf": [item, {"type": "array", "items": item}]}
+        )
+    return _KINDS[shape.kind]
+
+
+def _short_forms(shape: Shape) -> Json:
+    forms = [_struct_schema(shape)]
+    if shape.cls in PROBES:
+        return {"anyOf": [_probe_schema(shape), *_WORDS["anyOf"]]}
+    if shape.cls is Http:
+        forms.append({"type": ["string", "integer"]})
+    if short := SHORT.get(shape.cls):
+        forms.append(_shape_schema(shape.options[short].shape))
+    if shape.cls in COMMANDS:
+        forms += [_shape_schema(shape.options[name].shape) for name in ("command", "signal") if name in shape.options]
+    if pair := PAIRS.get(shape.cls):
+        value = _shape_schema(shape.options[pair[1]].shape)
+        forms.append({"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": value})
+    return {"anyOf": forms} if len(forms) > 1 else forms[0]
+
+
+def _probe_schema(shape: Shape) -> Json:
+    """A probe as a mapping: `shell` and `command` are forms of `exec`, and some options may also stand in the kind."""
+    schema = _struct_schema(shape)
+    beside = {name: value for name, value in schema["properties"].items() if name in BESIDE}
+    for name, value in schema["properties"].items():
+        for form in value.get("anyOf", ()) if name in KINDS else ():
+            if form.get("type") == "object" and name != "exec":
+                form["properties"] = {**form["properties"], **beside}
+    commands = _KINDS["call"]["anyOf"][-1]["properties"]
+    schema["properties"] = {**schema["properties"], **commands}
+    return schema
