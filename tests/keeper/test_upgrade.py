@@ -119,8 +119,8 @@ def test_the_keeper_exchanges_its_own_program(daemon: Start, tmp_path: Path, cgr
     assert b"daemon_main\0keeper" in Path(f"/proc/{before}/cmdline").read_bytes()
     assert ended(old.pid)
     assert {row["key"]: row["note"] for row in new.table["records"]}["web"] == "kept"
-    assert len(new.table["reports"]) == 2, new.table["reports"]
-    kept, told = new.table["reports"]
+    # Where the disk or the machine is slow there may be more: a logger that was stuck, or did not hand over in time.
+    kept, told = (report for report in new.table["reports"] if report["kind"] != "logger")
     assert kept["id"] == unknown["id"]
     assert (told["kind"], told["ok"]) == ("upgrade", True)
     assert (new.table["last_run"], new.table["deaths"]) == (3, [])
