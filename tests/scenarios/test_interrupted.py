@@ -117,3 +117,32 @@ def test_a_restart_while_words_are_under_way(tmp_path: Path) -> None:
             pass
         row = daemon.until_state("web", "running")
         assert (row.says, row.restarts, row.ready) == ("the second", 0, True)
+
+
+def test_hooks_in_a_rolling_restart_whose_supervisor_dies(tmp_path: Path) -> None:
+    """One instance after the other has its hooks, each once; the supervisor dies while a hook of the second runs."""
+    told, gate, armed = tmp_path / "told", tmp_path / "gate", tmp_path / "armed"
+    os.mkfifo(gate)
+    at_the_gate = f"test -e {armed} -a $PSERV_INSTANCE = 2 && read x < {gate};"
+    hooks = {
+        kind: {"shell": f"{at_the_gate if kind == 'pre_stop' else ''} echo $PSERV_INSTANCE {kind} >> {told}"}
+        for kind in ("pre_start", "pre_stop", "post_stop")
+    }
+    service = {"command": "sleep 10000", "instances": 3, "hooks": hooks, "ready": "file:/dev/null"}
+    with Daemon(tmp_path, json.dumps({"services": {"web": service}})) as daemon:
+        daemon.up()
+        before = {name: row.pid for name, row in daemon.status().items()}
+        told.write_text("")
+        armed.touch()
+        with daemon.start("restart", "--rolling", "web") as rolling:
+            daemon.until("web:2", lambda row: bool(row.hooks))
+            daemon.kill_supervisor()
+            row = daemon.until("web:2", lambda row: bool(row.hooks))
+            assert (row.state.value, row.pid) == ("stopping", before["web:2"])
+            armed.unlink()
+            gate.write_text("go\n")
+            assert rolling.wait(30) == 0
+        kinds = ("pre_stop", "post_stop", "pre_start")
+        assert told.read_text().splitlines() == [f"{number} {kind}" for number in (1, 2, 3) for kind in kinds]
+        rows = daemon.status()
+        assert all(row.ready and row.restarts == 0 and row.pid != before[name] for name, row in rows.items())
