@@ -173,7 +173,7 @@ services:
         conf.write_text(HAPROXY.format(folder=tmp_path, port=port, answer="two"))
         before = reloads(daemon)  # also at its start it executes itself, and says so
         daemon.pserv("reload", "web", check=0)
-        row = daemon.until("web", lambda row: reloads(daemon) > before)
+        row = daemon.until("web", lambda row: reloads(daemon) > before and not row.reloading)
         assert get(port) == "two"
         assert (row.pid, row.restarts, row.reloading) == (first, 0, False)
         daemon.until_line("web", f"worker ({worker}) exited with code 0")
@@ -183,11 +183,11 @@ services:
         daemon.pserv("reload", "web")
         daemon.until_line("web", "parsing")
         assert get(port) == "two"
-        conf.write_text(HAPROXY.format(folder=tmp_path, port=port, answer="three"))
+        conf.write_text(HAPROXY.format(folder=tmp_path, port=port, answer="four"))
 
         daemon.pserv("restart", "web", check=0)
         second = daemon.until_restarted("web", first).pid or 0
-        assert get(port) == "three"
+        assert get(port) == "four"
         kill(second)
         third = daemon.until_restarted("web", second)
         assert third.restarts == 1

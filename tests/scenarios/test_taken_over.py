@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -163,6 +164,14 @@ class Case:
 
         return fill(row.options)
 
+    def _until(self, there: Callable[[Row, ServiceStatus], bool]) -> None:
+        """Wait until every row is there; one look shows most of them."""
+        seen = self.daemon.status()
+        for row in TABLE:
+            if not there(row, seen[row.name]):
+                self.daemon.until(row.name, partial(there, row))
+                seen = self.daemon.status()
+
     def reach(self) -> None:
         """Every row is where it is to be."""
         self.daemon.up("--no-wait")
@@ -172,8 +181,7 @@ class Case:
         for name in stopped:
             self.daemon.until_state(name, "running")
         self.daemon.pserv("stop", "--no-wait", *stopped, check=0)
-        for row in TABLE:
-            self.daemon.until(row.name, lambda seen, row=row: seen.state.value == row.state and row.reached(seen))  # type: ignore[misc]
+        self._until(lambda row, seen: seen.state.value == row.state and row.reached(seen))
 
     def let_go(self) -> None:
         """Open every gate, and knock where somebody listens."""
@@ -187,8 +195,7 @@ class Case:
 
     def finish(self) -> None:
         """Every row comes to its end."""
-        for row in TABLE:
-            self.daemon.until(row.name, lambda seen, row=row: seen.state.value == row.after and row.over(seen))  # type: ignore[misc]
+        self._until(lambda row, seen: seen.state.value == row.after and row.over(seen))
         for row in TABLE:
             if row.told:
                 assert (self.folder / f"{row.name}.told").read_text().split() == list(row.told), row.name
