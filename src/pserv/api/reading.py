@@ -110,9 +110,10 @@ def _asked(session: Session, names: list[str], request: op.Logs) -> dict[str, An
     for name in names:
         spec = supervisor.specs[name]
         _check(name, spec, request)
+        paths = {path: part for part, path in reversed(launches.log_files(name, spec, supervisor.places))}
         files += [
             {"service": name, "stream": part, "path": path, "after": after.get((name, part))}
-            for part, path in launches.log_files(name, spec, supervisor.places)
+            for path, part in reversed(paths.items())
             if request.stream in (None, part) or is_json(spec)
         ]
     if run == 0 and len(names) == 1:
