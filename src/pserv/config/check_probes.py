@@ -68,7 +68,7 @@ def _beside(which: str, probe: Probe, spec: ServiceSpec) -> Iterator[Wrong]:
 
 
 def _readable(output: str | None) -> bool:
-    return output is not None and output not in ("null", "inherit")
+    return output is not None and output not in ("null", "inherit", "syslog") and not output.startswith("/dev/")
 
 
 def _http(probe: Probe) -> Iterator[Wrong]:

@@ -27,7 +27,7 @@ CONDITION_ALIASES: Final = {
 """Compose's names."""
 POLICY_ALIASES: Final = {"no": "never", "unless-stopped": "always"}
 SERVICE_PORT: Final = "${pserv.port}"
-OUTPUT_WORDS: Final = ("log", "inherit", "null")
+OUTPUT_WORDS: Final = ("log", "inherit", "syslog", "null")
 
 EXPECTED: Final = {
     "text": "a text",
@@ -49,7 +49,7 @@ EXPECTED: Final = {
     "command": "a command: a string or a list of words",
     "arguments": "a list of words, or a string",
     "environment": "variables: a mapping, or a list of NAME=value",
-    "output": "a path, log, inherit or null",
+    "output": "a path, log, inherit, syslog or null",
     "struct": "a mapping of options",
     "map": "a mapping",
     "call": "a command: a string, a list of words, or {shell: …}",

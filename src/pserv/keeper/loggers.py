@@ -54,6 +54,11 @@ class Loggers:
                 self._run(worker, resume=True)
         self._streams.adopt()
 
+    @property
+    def known(self) -> bool:
+        """Whether there is such a thing as a logger here."""
+        return self._roles.has("logger")
+
     def pids(self) -> set[int]:
         return {worker.pid for worker in self.workers.values() if worker.pid}
 

@@ -26,12 +26,9 @@ from pserv.keeper.runs import Records, Run
 from pserv.keeper.signals import Signals
 from pserv.keeper.sockets import Sockets
 from pserv.keeper.spawning import Spawning
-from pserv.keeper.streams import Streams
+from pserv.keeper.streams import LOG_KEY, Streams
 from pserv.keeper.supervision import Supervision
 from pserv.keeper.upgrade import Upgrade
-
-LOG_KEY = "@daemon"
-"""Whose output the daemon's own log is."""
 
 __all__ = ("Boot", "resume", "run")
 

@@ -219,13 +219,13 @@ class Spawning:
         outputs: list[int] = []
         owned: list[int] = []
         for fd, name, count in ((1, "stdout", counts[1]), (2, "stderr", counts[2])):
-            target = launch.get(name) or {"kind": "null"}
+            target = self._streams.inherited(launch.get(name) or {"kind": "null"})
             kind = target["kind"]
             if count:
                 outputs.append(passed.pop(0))
             elif kind == "stdout":
                 outputs.append(outputs[0])
-            elif kind == "inherit":
+            elif kind == "inherit" and not self._streams.loggers.known:
                 outputs.append(fd)
             elif kind == "null":
                 outputs.append(self._null)

@@ -18,6 +18,10 @@ BOTH = "output"
 """The name of a stream that is standard output and standard error in one."""
 
 
+LOG_KEY = "@daemon"
+"""The key of what the daemon itself prints."""
+
+
 class Streams:
     """All pipes. Each is given to a worker; those of a worker that hangs or ends go to another."""
 
@@ -27,6 +31,8 @@ class Streams:
         self.loggers = Loggers(loop, roles, reports, self, trace)
         self.streams: dict[int, Stream] = {}
         self.last_stream = 0
+        self._own = ""
+        """The path of the daemon's own log, if it has one."""
         self._drains: dict[int, Drain] = {}
 
     # A stream's life.
@@ -36,6 +42,8 @@ class Streams:
         self.last_stream += 1
         stream = Stream(self.last_stream, key, run, name, target, terminal, fd)
         self.streams[stream.id] = stream
+        if key == LOG_KEY:
+            self._own = target["path"]
         worker = self.loggers.main()
         if worker is not None:
             try:
@@ -44,6 +52,10 @@ class Streams:
                 self.drop(stream)
                 raise
         return stream
+
+    def inherited(self, target: Message) -> Message:
+        """What a TARGET means: the daemon's own log takes the place of what it prints, where it has one."""
+        return {**target, "kind": "file", "path": self._own} if self._own and target["kind"] == "inherit" else target
 
     def drop(self, stream: Stream) -> None:
         """Close our end: all is written, or nothing ever will be."""
@@ -76,12 +88,12 @@ class Streams:
         """These are the output of this process; -1: there will be none."""
         for stream in streams:
             stream.pid = pid
-            if "log" in stream.target:
+            if "log" in stream.target or "prefix" in stream.target:
                 self._tell_settings(stream)
 
     def _tell_settings(self, stream: Stream) -> None:
         if stream.worker is not None:
-            log = stream.target["log"]
+            log = stream.target.get("log", {})
             self.loggers.send(stream.worker, {"op": "settings", "id": stream.id, "log": log, **stream.facts()})
 
     def reopen(self) -> None:
@@ -93,6 +105,7 @@ class Streams:
         """Take over what another keeper program held."""
         self.streams = streams
         self.last_stream = last_stream
+        self._own = next((stream.target["path"] for stream in streams.values() if stream.key == LOG_KEY), "")
 
     def journals(self, key: str, run: int) -> tuple[list[Message], tuple[int, ...]]:
         """The open outputs of a run that go to files, and the journals of the workers that write them.

@@ -34,7 +34,8 @@ class Stream:
 
     def facts(self) -> Message:
         """Whose output it is."""
-        return {"run": self.run, "name": self.name, "pid": self.pid}
+        told: Message = {key: self.target[key] for key in ("prefix", "syslog") if key in self.target}
+        return {"run": self.run, "name": self.name, "pid": self.pid, **told}
 
 
 class Worker:

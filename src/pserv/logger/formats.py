@@ -31,11 +31,16 @@ class Format:
 
     def __init__(self, settings: Settings, facts: Facts) -> None:
         self.settings = settings
-        self.noted = json.dumps([settings.noted(), facts.run, facts.stream, facts.pid]).encode()
+        told = (facts.run, facts.stream, facts.pid, facts.prefix, facts.syslog)
+        self.noted = json.dumps([settings.noted(), *told]).encode()
         """For the journal: what `of` makes the same format from."""
         self.longest = settings.max_line
         self._section: Callable[[bytes, bool, bytes], Buffers]
-        if settings.format == "json":
+        if facts.prefix and (facts.syslog or settings.format == "plain"):
+            from pserv.logger.named import Prefixed, Syslog
+
+            self._section = Syslog(facts).section if facts.syslog else Prefixed(settings, facts).section
+        elif settings.format == "json":
             from pserv.logger.format_json import Json
 
             self._section = Json(settings, facts).section
@@ -99,8 +104,8 @@ class Format:
 
 def of(noted: bytes) -> Format:
     """The format that a journal has noted."""
-    log, run, stream, pid = json.loads(noted)
-    return Format(settings(log), Facts(run, stream, pid))
+    log, *told = json.loads(noted)
+    return Format(settings(log), Facts(*told))
 
 
 def _message(line: str) -> str:

@@ -203,7 +203,8 @@ def _copy(stream: Stream, target: Target) -> int:
 def write_carry(target: Target) -> None:
     """Write what a FIFO or device did not take before. Raises OSError."""
     while target.carry:
-        target.carry = target.carry[os.write(target.fd, target.carry) :]
+        written = os.write(target.fd, target.carry) if target.write is None else target.write(target.carry)
+        target.carry = target.carry[written:]
 
 
 def resize(fd: int, size: int) -> int:

@@ -8,6 +8,7 @@ import os
 import stat
 from typing import Final
 
+from pserv.logger import outlets
 from pserv.logger.index import Hints
 from pserv.logger.settings import PLAIN
 
@@ -61,6 +62,7 @@ class Target:
         "streams",
         "trouble",
         "used",
+        "write",
     )
 
     def __init__(self, path: str, mode: int | None) -> None:
@@ -76,6 +78,8 @@ class Target:
         self.streams: list[int] = []
         self.hints: Hints | None = None
         """Of a regular file; kept while it is open again and again."""
+        self.write: outlets.Write | None = None
+        """How to write where write(2) would not do; then only whole lines are written."""
         self.carry = b""
         """Bytes that a FLOW target without splice has not taken yet."""
         self.trouble = ""
@@ -94,13 +98,13 @@ class Target:
         status = os.fstat(fd)
         self.kind = FILE if stat.S_ISREG(status.st_mode) or stat.S_ISBLK(status.st_mode) else FLOW
         try:
-            if stat.S_ISREG(status.st_mode):
+            if self.is_log(status):
                 _lock(fd)
                 _check_space(fd)
         except TargetError:
             os.close(fd)
             raise
-        if stat.S_ISREG(status.st_mode):
+        if self.is_log(status):
             self.hints = self.hints or Hints(self.path)
             self.hints.forget()
         self.fd = fd
@@ -108,7 +112,16 @@ class Target:
         self.stale = False
         self.used = True
 
+    def is_log(self, status: os.stat_result) -> bool:
+        """Whether it is a file of ours alone: none that the daemon was started with, for others to write to, too."""
+        return stat.S_ISREG(status.st_mode) and self.path not in outlets.STANDARD
+
     def _open(self) -> int:
+        number = outlets.STANDARD.get(self.path)
+        if number is not None:
+            fd, self.write = outlets.open_standard(number)
+            return fd
+        self.write = None
         try:
             return _open_for_writing(self.path, 0, 0)
         except FileNotFoundError:
@@ -116,6 +129,11 @@ class Target:
             fd = _open_for_writing(self.path, os.O_CREAT, 0o644 if self.mode is None else self.mode)
             if self.mode is not None:
                 os.fchmod(fd, self.mode)  # whatever the umask
+            return fd
+        except OSError as error:
+            if error.errno not in (errno.ENXIO, errno.EOPNOTSUPP) or not stat.S_ISSOCK(os.stat(self.path).st_mode):
+                raise
+            fd, self.write = outlets.open_socket(self.path)
             return fd
 
     def wants_opening(self, now: float) -> bool:

@@ -223,6 +223,10 @@ class Traffic:
         used = target.used
         self._poller.drop(target.fd)
         target.open(now)
+        if target.write is not None:
+            for stream in [self.streams[number] for number in target.streams]:
+                if stream.format is None:
+                    _configure(stream, stream.settings, Facts(stream.run, "output", 0))
         if used:  # the file is another one: none of what these runs printed is in it
             size = target.size()
             for number in target.streams:
@@ -325,7 +329,7 @@ class Traffic:
 def _configure(stream: Stream, settings: Settings, facts: Facts) -> None:
     stream.settings = stream.target.settings = settings
     stream.unborn = settings.format == "json" and not facts.pid
-    if settings.formatted:
+    if settings.formatted or facts.prefix or stream.target.write is not None:
         from pserv.logger.formats import Format
 
         stream.format = Format(settings, facts)

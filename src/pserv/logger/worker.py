@@ -206,11 +206,14 @@ class Worker:
 
 def _facts(message: Message) -> Facts:
     """Whose output it is (a message of a keeper that did not tell yet has less)."""
-    return Facts(message.get("run", 0), message.get("name", "output"), message.get("pid", 0))
+    told = (message.get("prefix", ""), bool(message.get("syslog")))
+    return Facts(message.get("run", 0), message.get("name", "output"), message.get("pid", 0), *told)
 
 
 def _place(target: dict[str, Any]) -> tuple[str, int | None]:
     """The path and mode of a TARGET."""
     if target["kind"] == "file":
         return target["path"], target.get("mode")
-    return ("/dev/stdout" if target["kind"] == "inherit" else os.devnull), None
+    if target["kind"] == "inherit":
+        return f"/dev/std{target.get('as', 'out')}", None
+    return os.devnull, None

@@ -155,12 +155,12 @@ class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         live("Services that must be ready before this one starts, `[db]`; or what each must be, `{db: healthy}`."),
     ] = {}
     stdout: Annotated[
-        str, Meta(extra={"kind": "output"}), fixed("Where output goes: a path, log, inherit or null.")
+        str, Meta(extra={"kind": "output"}), fixed("Where output goes: a path, log, inherit, syslog or null.")
     ] = "log"
     stderr: Annotated[
         str | None,
         Meta(extra={"kind": "output"}),
-        fixed("Where errors go: a path, log, inherit or null; by default to the same place as stdout."),
+        fixed("Where errors go: a path, log, inherit, syslog or null; by default to the same place as stdout."),
     ] = None
     log: Annotated[Logging, live("How output is written to files.")] = Logging()
     essential: Annotated[bool, live("When it ends for good, the daemon ends with its exit code.")] = False

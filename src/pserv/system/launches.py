@@ -21,6 +21,10 @@ _OF_THE_RUN = ("tty", "notify", "watchdog", "ready_fd", "sockets")
 """What a launch gives to a service's own run only, to none of its commands."""
 
 
+SYSLOGS = ("/dev/log", "/var/run/syslog", "/var/run/log", "/run/systemd/journal/dev-log")
+"""Where a syslog listens; the first is what `syslog` means."""
+
+
 class Places(msgspec.Struct, frozen=True):
     """What a launch depends on besides the spec: the default folder, where logs go, whether we are PID 1.
 
@@ -47,7 +51,11 @@ def inherited(spec: ServiceSpec) -> bool | tuple[str, ...]:
 def target(name: str, stream: str, where: str, at: Places) -> Message:
     """Where one stream goes, as the keeper's TARGET; paths are absolute."""
     if where == "inherit" or (where == "log" and at.container):
-        return {"kind": "inherit"}
+        # As `docker compose` does: the name before each line. Without a name it is for a comparison.
+        return {"kind": "inherit", "prefix": name, **({"as": "err"} if stream == "stderr" else {})}
+    if where == "syslog" or where in SYSLOGS:
+        path = SYSLOGS[0] if where == "syslog" else where
+        return {"kind": "file", "path": path, "prefix": name, "syslog": True}
     if where == "null":
         return {"kind": "null"}
     if where == "log":
@@ -65,20 +73,24 @@ def outputs(name: str, spec: ServiceSpec, at: Places) -> dict[str, Message]:
     stdout = target(name, "stdout", spec.stdout, at)
     if spec.stderr is None or spec.stderr == spec.stdout:
         # A pipe of its own into the same file, where the lines are to say which it was.
-        joined = stdout["kind"] == "file" and spec.log.format == "plain"
+        joined = stdout["kind"] != "null" and (spec.log.format == "plain" or "syslog" in stdout)
         stderr = {"kind": "stdout"} if joined else stdout
     else:
         stderr = target(name, "stderr", spec.stderr, at)
     written = log(name, spec)
     return {
-        stream: {**to, "log": written} if written and to["kind"] == "file" else to
+        stream: {**to, "log": written} if written and to["kind"] in ("file", "inherit") else to
         for stream, to in (("stdout", stdout), ("stderr", stderr))
     }
 
 
 def log_files(name: str, spec: ServiceSpec, at: Places) -> list[tuple[str, str]]:
     """(stream, path) of each file that a service's output goes to; of a common one it is stdout."""
-    paths = {stream: to["path"] for stream, to in outputs(name, spec, at).items() if to["kind"] == "file"}
+    paths = {
+        stream: to["path"]
+        for stream, to in outputs(name, spec, at).items()
+        if to["kind"] == "file" and "syslog" not in to and not to["path"].startswith("/dev/")
+    }
     if paths.get("stderr") == paths.get("stdout"):
         paths.pop("stderr", None)
     return list(paths.items())
