@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "api.operations": ("model",),
     "api.client": ("api", "model"),
     "api": ("api", "supervisor", "system", "rules", "model", "keeper.loop", "keeper.protocol", "keeper.memory"),
+    "export": ("model", "system.archive", "system.places", "system.scan"),
     "cli": ("cli", "api.client", "api.failures", "api.operations", "api.routes", "model", "config", "boot"),
 }
 
