@@ -54,7 +54,7 @@ class Choice:
             if self._least is not None:
                 return None
             if self._times.of(line) is not None:
-                said = {"ts": line[:STAMP].decode("latin-1")}
+                said = {"ts": line[:STAMP].decode("latin-1"), "partial": line[STAMP : STAMP + 1] == b"+"}
                 line = line[STAMP + 1 :]
             text = line.decode(errors="replace").removesuffix("\r")
         if self._pattern is not None and (self._pattern.search(text) is None) != self._invert:
