@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
 
 from pserv.keeper.roles import Roles
+
+MOST = 1000
+"""So many may live at once."""
 
 
 class Readers:
@@ -17,7 +21,12 @@ class Readers:
         self._pids: set[int] = set()
 
     def fork(self, role: str, argument: str) -> socket.socket:
-        """Start one; the supervisor's end of its socket, to be closed by the caller. Raises OSError."""
+        """Start one; the supervisor's end of its socket, to be closed by the caller. Raises OSError.
+
+        One that hangs in the kernel stays until its disk answers: EAGAIN when too many do.
+        """
+        if len(self._pids) >= MOST:
+            raise OSError(errno.EAGAIN, f"{MOST} others have not ended")
         ours, theirs = socket.socketpair()
         try:
             self._pids.add(self._roles.serve(role, argument, theirs, self._pids.discard))
