@@ -14,6 +14,8 @@ from pserv.system.scan import piece_of
 THINKING: Final = 2.0
 """Seconds of processor time for the expression on one block of lines: one that takes for ever ends the process."""
 LONGEST_PATTERN: Final = 1000
+_PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _-,:;=/<>@#%&~'!")
+"""Characters that mean themselves in an expression, and stand as they are in JSON."""
 
 Told = tuple[str, dict[str, Any] | None]
 """The text of a line, and what it says if it is JSON of the logger's."""
@@ -22,7 +24,7 @@ Told = tuple[str, dict[str, Any] | None]
 class Choice:
     """What a reader was asked for, and how its answer looks; the same for every log it reads."""
 
-    __slots__ = ("_invert", "_least", "_pattern", "_run", "_stream", "_times", "everything")
+    __slots__ = ("_invert", "_least", "_literal", "_pattern", "_run", "_stream", "_times", "everything")
 
     def __init__(self, asked: dict[str, Any]) -> None:
         """`asked`: `grep`, `invert`, `level`, `stream`, `run`, each of which may be missing. Raises re.error."""
@@ -32,6 +34,8 @@ class Choice:
         with Bounded(bool(text)):
             self._pattern = re.compile(text) if text else None
         self._invert = bool(asked.get("invert"))
+        # What a line must have, in every format, before it is worth taking apart.
+        self._literal = text.encode() if text and not self._invert and _PLAIN.issuperset(text) else b""
         self._least = severity(asked["level"]) if asked.get("level") else None
         self._stream = asked.get("stream")
         self._run = asked.get("run")
@@ -45,6 +49,8 @@ class Choice:
 
     def read(self, line: bytes) -> Told | None:
         """A line without its end; None when it is not wanted."""
+        if self._literal not in line:
+            return None
         said = decoded(line) if line.startswith(JSON_BEGIN) else None
         if said is not None:
             text = said["message"]
