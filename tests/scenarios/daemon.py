@@ -22,6 +22,9 @@ from pserv.model.status import DaemonStatus, ServiceStatus, Story
 PATIENCE = 20.0
 """Seconds that anything may take before a scenario has failed."""
 
+UNTOLD = 0.5
+"""Seconds after which a status is looked at again: not all that it shows is an event (a hook that nobody waits for)."""
+
 
 class Daemon:
     """`pserv` in a folder; every path it uses is below that folder."""
@@ -115,7 +118,7 @@ class Daemon:
             try:
                 with (
                     self.client() as client,
-                    client.stream("events", op.Events((name,), 0, True), timeout=2.0) as changes,
+                    client.stream("events", op.Events((name,), 0, True), timeout=UNTOLD) as changes,
                 ):
                     row = self.status()[name]
                     if reached(row):
@@ -159,16 +162,28 @@ class Daemon:
     def close(self) -> None:
         """End the daemon, by force where it does not go; afterwards nothing of it is left."""
         try:
-            self.pserv("down", timeout=30)
-        except subprocess.TimeoutExpired:
-            pass
+            watch = os.pidfd_open(self.daemon().keeper_pid)
+        except (PservError, OSError):
+            pass  # it has ended
+        else:
+            self._down(watch)
+            os.close(watch)
         for pid in self.marked():
             kill(pid)
+
+    def _down(self, keeper: int) -> None:
+        try:
+            with self.client() as client:
+                for _ in client.stream("down", op.Down(), timeout=PATIENCE):
+                    pass
+            ended(keeper)
+        except (PservError, OSError, AssertionError):
+            pass  # by force, then
 
     def marked(self) -> list[int]:
         """Pids of processes that bear this daemon's mark: the path of its socket is in their environment."""
         mark = f"PSERV_SOCKET={self.socket}".encode()
-        return [pid for pid in pids() if pid != os.getpid() and mark in environ(pid)]
+        return [pid for pid in pids() if pid != os.getpid() and mark in environ(pid) and alive(pid)]
 
 
 def pids() -> Iterator[int]:
@@ -185,12 +200,13 @@ def environ(pid: int) -> list[bytes]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process lives and is no zombie."""
+    """Whether a process lives, is no zombie, and was not sent SIGKILL (then its exit code is there: proc(5))."""
     try:
         data = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return False
-    return data[data.rfind(b")") + 2 : data.rfind(b")") + 3] not in (b"Z", b"X")
+    fields = data[data.rfind(b")") + 2 :].split()
+    return fields[0] not in (b"Z", b"X") and fields[-1] != b"9"
 
 
 def group_members(group: int) -> list[int]:

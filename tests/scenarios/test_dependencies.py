@@ -27,9 +27,10 @@ services:
 """
 
 SLOW = """
-trap 'echo $1 ends >> {folder}/told; exit 0' TERM
+sleep 1000 &
+trap 'echo $1 ends >> {folder}/told; kill $!; exit 0' TERM
 echo can be asked
-while :; do sleep 0.05; done
+wait
 """
 
 FAILING = """

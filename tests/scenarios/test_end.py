@@ -17,9 +17,10 @@ import pytest
 from tests.scenarios.daemon import PATIENCE, Daemon, children, ended, forks, kill, naming
 
 SERVICE = """
-trap 'echo asked $1 >> {folder}/told; exit 0' TERM
+sleep 1000 &
+trap 'echo asked $1 >> {folder}/told; kill $!; exit 0' TERM
 echo up $1 >> {folder}/told
-while :; do sleep 0.05; done
+wait
 """
 
 CONFIG = """
@@ -283,7 +284,7 @@ def test_as_pid_1_it_ends_when_all_is_done_or_one_has_failed(tmp_path: Path, lin
     config = f"""
 services:
   first: {{shell: 'echo said by first; exit 0', restart: never}}
-  second: {{shell: '{shell}', restart: never}}
+  second: {{shell: '{shell}', restart: never, depends_on: {{first: completed}}}}
 """
     with Daemon(tmp_path, config) as daemon:
         process = first_process(daemon)

@@ -41,7 +41,7 @@ def test_ten_stops_are_side_by_side(tmp_path: Path) -> None:
     told, gate = fifo(tmp_path / "told"), fifo(tmp_path / "gate")
     (tmp_path / "slow.sh").write_text(
         f"trap 'echo asked > {tmp_path}/told; read line < {tmp_path}/gate; exit 0' TERM\n"
-        f"echo up > {tmp_path}/told; while :; do sleep 0.1; done"
+        f"sleep 1000 & echo up > {tmp_path}/told; wait"
     )
     services = "".join(f"  slow{n}: {{command: sh {tmp_path}/slow.sh, stop: {{timeout: 30s}}}}\n" for n in range(10))
     with Daemon(tmp_path, f"services:\n{services}") as daemon:
@@ -108,11 +108,12 @@ services:
 """
 
 
+@pytest.mark.long
 @pytest.mark.timeout(60 + 5 * ROUNDS)
 def test_term_in_a_crash_loop_always_ends_it(tmp_path: Path) -> None:
     """circus#935: SIGTERM is lost in a respawn, and a hundred workers stay."""
     dice = random.Random()
-    (tmp_path / "polite.sh").write_text("trap 'exit 0' TERM; while :; do sleep 0.05; done")
+    (tmp_path / "polite.sh").write_text("trap 'kill $!; exit 0' TERM; sleep 1000 & wait")
     (tmp_path / "crash.sh").write_text("(exec sleep 1000) & exit 1")
     options = "restart: always, backoff: {initial: 5ms, maximum: 20ms}"
     crashing = "\n".join(f"  crash{n}: {{command: sh {tmp_path}/crash.sh, {options}}}" for n in range(18))

@@ -89,6 +89,7 @@ def test_ready_is_not_lost_while_the_supervisor_is_stopped_or_dies(tmp_path: Pat
         assert (row.pid, row.says, row.ready) == (pid, "said to nobody", True)
 
 
+@pytest.mark.long
 def test_one_that_hangs_is_aborted_and_started_again(tmp_path: Path) -> None:
     """It pings for a while, then does so no more; the next run does."""
     code = f"""
@@ -103,7 +104,9 @@ def test_one_that_hangs_is_aborted_and_started_again(tmp_path: Path) -> None:
     open({str(tmp_path / "hung")!r}, "w").close()
     rest()
     """
-    with Daemon(tmp_path, services(web=saying(code, watchdog="900ms", restart="on-watchdog"))) as daemon:
+    with Daemon(
+        tmp_path, services(web=saying(code, watchdog="900ms", restart="on-watchdog", stop={"timeout": "1s"}))
+    ) as daemon:
         daemon.up()
         pid = daemon.pid("web")
         row = daemon.until_restarted("web", pid)

@@ -18,7 +18,7 @@ services:
   worker: {{command: sleep 10000, tags: [back], env: {{BEFORE: yes}}, umask: 0027}}
   once: {{shell: exit 0, type: oneshot}}
   bad: {{command: [{sys.executable}, -c, "import sys; print('broken'); sys.exit(3)"], restart: never, autostart: false}}
-  trap: {{shell: 'trap "echo got hup" HUP; trap "exit 0" TERM; echo ready; while :; do sleep 0.02; done'}}
+  trap: {{shell: 'trap "echo got hup" HUP; trap "exit 0" TERM; sleep 1000 & echo ready; while :; do wait; done'}}
 """
 
 

@@ -6,6 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from pserv.api import operations as op
 from tests.scenarios.daemon import Daemon
 
@@ -53,6 +55,7 @@ def descriptors(pids: list[int]) -> int:
     return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
 
 
+@pytest.mark.long
 def test_an_idle_daemon_never_wakes_up(tmp_path: Path) -> None:
     with Daemon(tmp_path, sleepers(5)) as daemon:
         daemon.up()
@@ -89,6 +92,7 @@ def test_a_service_costs_few_descriptors(tmp_path: Path) -> None:
         assert descriptors(pids) - before <= 40 * MAX_DESCRIPTORS + CLIENTS
 
 
+@pytest.mark.long
 def test_reloads_cost_no_pid_no_descriptor_and_no_memory(tmp_path: Path) -> None:
     with Daemon(tmp_path, sleepers(3)) as daemon:
         daemon.up()

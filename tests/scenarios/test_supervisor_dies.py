@@ -54,6 +54,7 @@ def config(folder: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+@pytest.mark.long
 @pytest.mark.timeout(150)  # each supervisor comes up before it is killed
 def test_fifty_kills_cost_no_pid_and_no_byte(tmp_path: Path) -> None:
     dice = random.Random(7)
@@ -109,6 +110,7 @@ def first_difference(path: Path, number: int, lines: bytes) -> str:
     return f"{path.name} goes on after {number}"
 
 
+@pytest.mark.long
 def test_what_dies_while_the_supervisor_is_stopped_is_back_after_it(tmp_path: Path) -> None:
     names = [f"s{number}" for number in range(100)]
     services = "services:\n" + "".join(f"  {name}: {{command: sleep 10000, restart: always}}\n" for name in names)
