@@ -132,6 +132,18 @@ def test_a_place_is_found_again_after_rotation_and_compression(path: Path) -> No
         assert following.lines(3) == ["three", "four", "five"]
 
 
+def test_who_goes_on_is_told_the_place_in_its_own_words(path: Path) -> None:
+    """What was given since is counted from it, so after a rotation it must not look like another one."""
+    append(path, "one\ntwo\n")
+    with Following(path) as following:
+        at = following.until_place(8)
+    rotate(path, 1, START, START, ".gz")
+    append(path, "three\n")
+    with Following(path, at) as following:
+        assert following.until_place(8) == at
+        assert following.line() == "three"
+
+
 def test_each_place_on_the_way_is_one_to_go_on_from(path: Path) -> None:
     for number in range(1, 4):
         append(path, f"{number}a\n{number}b\n")

@@ -36,9 +36,7 @@ def pieces(session: Session, names: Iterable[str], request: op.Logs) -> AsyncIte
         raise Refused(f"cannot read logs: {READERS} others are read at this moment", "try again")
     asked = _asked(session, list(names), request)
     if request.names and not asked["files"] and not request.follow:
-        raise Refused(
-            f"cannot read logs of {', '.join(request.names)}: what it prints is not kept", "stdout: PATH"
-        )
+        raise Refused(f"cannot read logs of {', '.join(request.names)}: what it prints is not kept", "stdout: PATH")
     return _pieces(session, asked)
 
 

@@ -66,7 +66,7 @@ def _read(asked: dict[str, Any], sock: socket.socket, outbox: Outbox) -> None:
         for source in sources:
             source.limit(asked)
             if placed:
-                source.tell_place(source.place(source.begin))
+                source.tell_place(source.first_place)
         _tell(sources, asked, outbox)
         if asked.get("follow"):
             _follow(sources, sock, outbox)

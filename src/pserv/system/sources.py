@@ -53,6 +53,8 @@ class Source:
         if self._after is not None:
             found = places.find(self.archive, self._after)
             self.begin = min(Spot(found.at, found.offset), self.end)
+            if found.lost:
+                self._after = None
             return
         since, until, run = asked.get("since"), asked.get("until"), asked.get("run")
         if run is not None:
@@ -161,11 +163,17 @@ class Source:
 
     # -- what is told -------------------------------------------------------------------------------------------
 
-    def place(self, spot: Spot) -> Place:
-        """Raises OSError, Unreadable."""
-        pieces = self.archive.pieces
-        if spot.at < len(pieces):
-            return places.place_in(self.archive.open(spot.at), pieces[spot.at].sequence, spot.offset)
+    @property
+    def first_place(self) -> Place:
+        """Where `begin` is, in the words of who asked to go on there: lines are counted from it."""
+        if self._after is not None:
+            return self._after
+        pieces, at = self.archive.pieces, self.begin.at
+        try:
+            if at < len(pieces):
+                return places.place_in(self.archive.open(at), pieces[at].sequence, self.begin.offset)
+        except (OSError, Unreadable) as error:
+            self.complain(error)
         return Place(self.archive.sequence, 0, 0, 0, 0)
 
     def tell_place(self, place: Place) -> None:
