@@ -212,3 +212,28 @@ def test_how_output_is_written_may_change_and_is_kept_for_the_next_logger(daemon
     assert [row["pid"] for row in again] == [web_pid, web_pid, db_pid]
     targets = [row["target"] for row in again]
     assert targets == [{**file("/out"), "log": {"a": 1}}, {**file("/err"), "log": {"a": 1}}, {**file("/db"), "log": {}}]
+
+
+def test_files_are_opened_anew_by_all_workers_that_can(daemon: Start) -> None:
+    rig = daemon(logger="remote")
+    first = rig.logger()
+    _, fds = hello(first)
+    supervisor = rig.supervisor()
+    supervisor.up("a", 1, "exec sleep 1000", stdout=file("/a"), stderr={"kind": "stdout"})
+    supervisor.up("b", 2, "exec sleep 1000", stdout=file("/b"), stderr={"kind": "stdout"})
+    stream, pipe = first.op("stream")
+    first.send({"op": "stuck", "id": stream["id"], "path": "/a", "text": ""})
+    second = rig.logger()
+    _, again = hello(second)
+    supervisor.send({"op": "reopen", "seq": 7})
+    message, _ = second.op("reopen")
+    assert not supervisor.seen("reply")
+    second.send({"op": "reopened", "number": message["number"]})
+    assert supervisor.op("reply")[0] == {"op": "reply", "seq": 7}
+    os.kill(rig.process.pid, signal.SIGUSR1)
+    assert second.op("reopen")[0]["number"] > message["number"]
+    supervisor.send({"op": "reopen", "seq": 8})
+    second.op("reopen")
+    os.kill(second.pid, signal.SIGKILL)
+    assert supervisor.op("reply")[0] == {"op": "reply", "seq": 8}
+    close(*fds, *again, *pipe)

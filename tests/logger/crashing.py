@@ -24,10 +24,11 @@ from pserv.logger.facts import Facts
 from pserv.logger.journal import Journal
 from pserv.logger.poller import Poller
 from pserv.logger.pump import Pump
+from pserv.logger.rotated import family
 from pserv.logger.settings import Settings
 from pserv.logger.traffic import Traffic
 
-WATCHED = {f"{name}.py" for name in ("pump", "lines", "journal")}
+WATCHED = {f"{name}.py" for name in ("pump", "lines", "journal", "rotation", "rotating", "turns")}
 PRINTED = [b"one\ntwo\nthr", b"ee\n" + b"x" * 600 + b"\n", b"half", b" done\n\xff\x00\n", b"no end"]
 LINES = ["one", "two", "three", "x" * 600, "half done", "\ufffd\0", "no end"]
 
@@ -46,7 +47,13 @@ class Held:
     def close(self) -> None:
         for fd in (*self.pipe, *self.hold, self.journal, self.printed):
             os.close(fd)
-        os.unlink(self.path)
+        for path in self.paths():
+            os.unlink(path)
+
+    def paths(self) -> list[str]:
+        """The files that were written, in order."""
+        folder = os.path.dirname(self.path)
+        return [*(os.path.join(folder, one.name) for one in family(self.path)), self.path]
 
 
 def work(held: Held, log: dict[str, Any]) -> None:
@@ -104,7 +111,7 @@ def once(folder: str, log: dict[str, Any], kills: list[int]) -> int:
     counted = 0
     while in_child(held, log, kills[counted] if counted < len(kills) else 0):
         counted += 1
-    written = Path(held.path).read_bytes()
+    written = b"".join(Path(path).read_bytes() for path in held.paths())
     rows = written.splitlines(keepends=True)
     if log.get("format") == "json":
         told = [json.loads(row)["message"] for row in rows]

@@ -134,9 +134,10 @@ class PretendKeeper:
         self.seats: list[Seat] = []
 
     def outlet(self, path: Path | str, run: int = 1) -> Outlet:
-        """A stream to a file."""
+        """A stream to a file that is never rotated."""
         read, write = os.pipe()
-        outlet = Outlet(len(self.outlets) + 1, run, {"kind": "file", "path": str(path)}, read, write)
+        target = {"kind": "file", "path": str(path), "log": {"rotate": None}}
+        outlet = Outlet(len(self.outlets) + 1, run, target, read, write)
         self.outlets.append(outlet)
         return outlet
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from pserv.logger.rotated import family
 from tests.logger.pretend_keeper import PATIENCE, Outlet, PretendKeeper
 
 KILLS = 50
@@ -55,8 +56,7 @@ def test_nothing_is_lost_or_doubled_when_the_worker_is_killed(keeper: PretendKee
     dice = random.Random()
     seat = keeper.seat(*outlets)
     for _ in range(KILLS):
-        size = paths[1].stat().st_size if paths[1].exists() else 0
-        wait_for_writing(paths[1], size, dice.uniform(0, 0.02))
+        wait_for_writing(paths[1], bytes_of(paths[1]), dice.uniform(0, 0.02))
         seat.kill()
         seat.start(outlets)
     for writer in writers:
@@ -72,9 +72,25 @@ def test_nothing_is_lost_or_doubled_when_the_worker_is_killed(keeper: PretendKee
         check(path, count)
 
 
+def pieces(path: Path) -> list[bytes]:
+    """What is in the rotated files, in order, and then in the active one."""
+    older = [(path.parent / one.name).read_bytes() for one in family(str(path))]
+    return [*older, path.read_bytes()]
+
+
+def bytes_of(path: Path) -> int:
+    """How many bytes were written, as long as no rotated file was removed."""
+    while True:
+        try:
+            older = [(path.parent / one.name).stat().st_size for one in family(str(path))]
+            return sum(older) + (path.stat().st_size if path.exists() else 0)
+        except FileNotFoundError:
+            continue  # it was rotated at this moment
+
+
 def wait_for_writing(path: Path, size: int, more: float) -> None:
-    """Wait until the file is larger than it was, and so many seconds more."""
-    while (path.stat().st_size if path.exists() else 0) <= size:
+    """Wait until more was written than that many bytes, and so many seconds more."""
+    while bytes_of(path) <= size:
         select.select([], [], [], 0.0005)
     select.select([], [], [], more)
 

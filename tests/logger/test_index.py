@@ -98,3 +98,19 @@ def test_the_logger_notes_what_it_writes(keeper: PretendKeeper, tmp_path: Path) 
     outlet.print(b"one\n")
     seat.drain(outlet)
     assert [(hint.sequence, hint.offset, hint.run) for hint in records(log)] == [(1, 0, 5)]
+
+
+def test_hints_follow_rotation_whoever_is_killed(keeper: PretendKeeper, tmp_path: Path) -> None:
+    log = tmp_path / "web.log"
+    outlet = keeper.outlet(log, run=5)
+    outlet.target["log"] = {"rotate": {"size": 4, "keep": 2}}
+    seat = keeper.seat(outlet)
+    for number in range(1, 40):
+        outlet.print(b"%03d\n" % number)
+        seat.drain(outlet)
+        assert tuple(records(log)[-1])[:2] == (number, 0)
+        if number % 10 == 0:
+            log.rename(log.with_name(f"web.log.{number:08}.{SPAN}"))  # killed right after the rename
+            seat.kill()
+            seat.start([outlet])
+    assert len(records(log)) < 2 * index.COMPACTED

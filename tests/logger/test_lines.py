@@ -16,27 +16,38 @@ import pytest
 
 from tests.logger import crashing
 from tests.logger.pretend_keeper import PATIENCE, Outlet, PretendKeeper, Seat
-from tests.logger.test_exactly_once import KILLS, WRITER, wait_for_writing
+from tests.logger.test_exactly_once import KILLS, WRITER, bytes_of, pieces, wait_for_writing
 
 JSON = {"format": "json", "service": "web"}
 
 
 def outlet_with(keeper: PretendKeeper, path: Path | str, log: dict[str, Any], run: int = 1) -> Outlet:
     outlet = keeper.outlet(path, run)
-    outlet.target["log"] = log
+    outlet.target["log"] = {"rotate": None, **log}
     outlet.facts = {"run": run, "name": "stdout", "pid": 4242}
     return outlet
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_bytes().splitlines()]
+    return [json.loads(line) for line in b"".join(pieces(path)).splitlines()]
 
 
 def messages(path: Path) -> list[str]:
     return [row["message"] for row in rows(path)]
 
 
-@pytest.mark.parametrize("log", [{}, JSON, {"timestamps": True}, {"strip_ansi": True}], ids=str)
+@pytest.mark.parametrize(
+    "log",
+    [
+        {},
+        JSON,
+        {"timestamps": True},
+        {"strip_ansi": True},
+        {"rotate": {"size": 12}},
+        {"rotate": {"size": 400, "keep": None}, **JSON},
+    ],
+    ids=str,
+)
 def test_a_kill_at_any_line_of_ours_loses_and_doubles_nothing(log: dict[str, Any]) -> None:
     command = [sys.executable, crashing.__file__, json.dumps(log), "16", "8"]
     subprocess.run(command, check=True, timeout=PATIENCE * 2)
@@ -44,7 +55,8 @@ def test_a_kill_at_any_line_of_ours_loses_and_doubles_nothing(log: dict[str, Any
 
 def test_kills_while_much_is_written(keeper: PretendKeeper, tmp_path: Path) -> None:
     paths = [tmp_path / f"{index}.log" for index in range(2)]
-    outlets = [outlet_with(keeper, paths[0], JSON), outlet_with(keeper, paths[1], {"timestamps": True})]
+    rotate = {"rotate": {"size": 300_000}}
+    outlets = [outlet_with(keeper, paths[0], JSON | rotate), outlet_with(keeper, paths[1], {"timestamps": True})]
     writers = []
     for outlet, lines in zip(outlets, (100, 2000), strict=True):
         command = [sys.executable, "-I", "-S", "-c", WRITER, str(lines)]
@@ -53,8 +65,7 @@ def test_kills_while_much_is_written(keeper: PretendKeeper, tmp_path: Path) -> N
     dice = random.Random()
     seat = keeper.seat(*outlets)
     for _ in range(KILLS // 2):
-        size = paths[1].stat().st_size if paths[1].exists() else 0
-        wait_for_writing(paths[1], size, dice.uniform(0, 0.01))
+        wait_for_writing(paths[1], bytes_of(paths[1]), dice.uniform(0, 0.01))
         seat.kill()
         seat.start(outlets)
     for writer in writers:
@@ -63,12 +74,12 @@ def test_kills_while_much_is_written(keeper: PretendKeeper, tmp_path: Path) -> N
     for outlet in outlets:
         seat.drain(outlet)
         seat.hear("closed", id=outlet.id)
+    assert all(piece.endswith(b"\n") for path in paths for piece in pieces(path) if piece)
     for number, told in enumerate(messages(paths[0])):
         assert told == f"{number:012} {'x' * (number % 150)}"
     assert number == counts[0] - 1
-    with paths[1].open("rb") as file:
-        for number, line in enumerate(file):
-            assert line[28:] == b"%012d %s\n" % (number, b"x" * (number % 150))
+    for number, line in enumerate(b"".join(pieces(paths[1])).splitlines(keepends=True)):
+        assert line[28:] == b"%012d %s\n" % (number, b"x" * (number % 150))
     assert number == counts[1] - 1
 
 

@@ -68,7 +68,7 @@ def test_a_deleted_file_comes_back(keeper: PretendKeeper, tmp_path: Path) -> Non
     seat = keeper.seat(outlet)
     written(seat, outlet, b"one\n")
     shutil.rmtree(path.parent)
-    while not path.exists():  # noticed when it prints, at most a second later
+    while not path.exists() or not path.stat().st_size:  # noticed when it prints, at most a second later
         written(seat, outlet, b"again\n")
         select.select([], [], [], 0.05)
     assert path.read_bytes().startswith(b"again\n")

@@ -55,7 +55,7 @@ class Commands:
         elif op == "settings":
             keeper.streams.configure(message["logs"])
         elif op == "reopen":
-            keeper.streams.reopen()
+            keeper.streams.reopen(lambda error: self._reply(message, error=error))
         elif "seq" in message and op != "configure":
             self._reply(message, error=f"unknown operation: {op}")
 

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Callable, Hashable
 from functools import partial
 
-WATCHED_SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+WATCHED_SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
 _MOST_FAULTS = 1000
 

@@ -142,6 +142,8 @@ class Keeper:
             self.endings.child_ended()
         if signal.SIGHUP in came:
             self.reports.add("order", what="reload", count=1, signal=int(signal.SIGHUP))
+        if signal.SIGUSR1 in came:
+            self.streams.reopen(_nothing)
         for signum in (signal.SIGTERM, signal.SIGINT):
             if signum in came:
                 self.order.ordered(int(signum))
@@ -197,6 +199,10 @@ class Keeper:
             "last_run": self.records.last_run,
             "capabilities": self.capabilities,
         }, fds  # fmt: skip
+
+
+def _nothing(error: str | None) -> None:
+    """Who sends a signal gets no answer."""
 
 
 def run(boot: Boot, roles: Mapping[str, Role], trace: Trace | None = None, use_cgroups: bool = True) -> int:

@@ -52,6 +52,9 @@ Supervisor to keeper:
     The reply has `streams`: `{"stream", "path", "fd"}` of each output of that run that goes to a file, and as
     descriptors the logger's journals, which tell where in the file it begins; `fd` counts them from 0.
 
+`{"op": "reopen", "seq"}`
+    Open all log files anew, since somebody renamed them; answered when nothing is written to the old ones any more.
+
 `{"op": "settings", "logs": {key: LOG}}`
     The outputs of the live runs of these keys are written so from now on. LOG is that of TARGET, and replaces it.
 
@@ -93,7 +96,8 @@ Keeper to supervisor:
     - `refused` {error}: a `do` without `seq` was not carried out.
     - `upgrade` {ok: bool, text}; key ""
     - `order` {what: "end"|"reload", count, signal}; key ""
-    - `logger` {what: "died"|"stuck"|"flowing"|"error"|"restored", path, text}; key is the service's or ""
+    - `logger` {what: "died"|"stuck"|"flowing"|"error"|"restored"|"rotated"|"unrotated", path, text}; key is the
+      service's or ""
     - `unowned` {processes: [text]}: strays that belong to no run that we know; key ""
 
 `{"op": "reply", "seq", "error"?: text}` maybe with descriptors.
@@ -109,7 +113,7 @@ Keeper to logger:
 `{"op": "stream", "id", "key", "target": TARGET, "run", "name", "pid", "terminal"?: bool}` with the read end; sent for
     every stream. `name` is stdout, stderr, or output for both in one; `pid` is 0 until the process is known.
 `{"op": "drain", "run", "ids": [...]}`; the logger answers `drained` when the pipes are empty.
-`{"op": "target", "id", "target": TARGET}`; `{"op": "reopen"}`; `{"op": "finish"}`: drain all, then exit.
+`{"op": "target", "id", "target": TARGET}`; `{"op": "reopen", "number"}`; `{"op": "finish"}`: drain all, then exit.
 `{"op": "settings", "id", "log": LOG, "run", "name", "pid"}`: told for each stream that has a LOG when its process is
     known (-1: there will be none), and when LOG changes.
 `{"op": "hello", "holds": [{"worker": n}], "workers": n, "resume": bool, "streams": [STREAM]}` with hold pipe
@@ -124,6 +128,9 @@ Logger to keeper:
 `{"op": "drained", "run", "lines": [...], "printed": bytes}`, `{"op": "closed", "id"}` (end of file seen, all written),
 `{"op": "stuck", "id", "path", "text"}`, `{"op": "flowing", "id", "path"}`, `{"op": "error", "id", "path", "text"}`,
 `{"op": "restored", "id", "path", "text"?}` (writing works again after `error`, or is not needed), `{"op": "released"}`.
+`{"op": "reopened", "number"}` (all files of that `reopen` are),
+`{"op": "rotated", "id", "path"}` (at most once a second of a file), `{"op": "unrotated", "id", "path", "text"}` (why a
+file that is due cannot be rotated or old ones cannot be removed, empty when that works again).
 After `stuck` the worker keeps that stream alone: it forgets all others, whose read ends go to another worker.
 A worker that was stuck and has then flowed for 10 s says `released` unasked and ends with code 0: its stream goes to
 another worker. `closed` of a stream that printed something is told after the answer to its first `drain`, so that its

@@ -16,7 +16,7 @@ from pserv.keeper.protocol import pair
 Role = Callable[[socket.socket, str], int]
 """`role(channel socket, argument) -> exit code`, run in a fork of the keeper."""
 
-IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE)
+IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGPIPE)
 """The order to end is the keeper's: a Ctrl-C or a TERM to the whole cgroup must not end these before the services.
 And as in every Python: a peer that has gone is an error of send(2)."""
 

@@ -10,6 +10,7 @@ from pserv.keeper.link import Trace
 from pserv.keeper.loggers import Loggers
 from pserv.keeper.loop import Loop
 from pserv.keeper.protocol import Message
+from pserv.keeper.reopening import Reopening
 from pserv.keeper.reports import Reports
 from pserv.keeper.roles import Roles
 from pserv.keeper.worker import Drain, Stream, Worker
@@ -34,6 +35,7 @@ class Streams:
         self._own = ""
         """The path of the daemon's own log, if it has one."""
         self._drains: dict[int, Drain] = {}
+        self._reopening = Reopening(loop)
 
     # A stream's life.
 
@@ -96,10 +98,12 @@ class Streams:
             log = stream.target.get("log", {})
             self.loggers.send(stream.worker, {"op": "settings", "id": stream.id, "log": log, **stream.facts()})
 
-    def reopen(self) -> None:
-        """All files are to be opened anew (after somebody rotated them)."""
+    def reopen(self, done: Callable[[str | None], None]) -> None:
+        """All files are to be opened anew (after somebody renamed them); `done`, maybe with an error, when they are."""
+        able = [one for one in self.loggers.workers.values() if one.stuck is None and one.link is not None]
+        number = self._reopening.begin([worker.number for worker in able], done)
         for worker in list(self.loggers.workers.values()):
-            self.loggers.send(worker, {"op": "reopen"})
+            self.loggers.send(worker, {"op": "reopen", "number": number})
 
     def restore(self, streams: dict[int, Stream], last_stream: int) -> None:
         """Take over what another keeper program held."""
@@ -170,6 +174,7 @@ class Streams:
 
     def drained_by(self, worker: Worker) -> None:
         """The worker, dead or stuck, will answer no drain any more."""
+        self._reopening.answered(worker.number)
         for run in [run for run, drain in self._drains.items() if worker.number in drain.waiting]:
             self._part_drained(run, worker.number, [], 0)
 
@@ -199,13 +204,15 @@ class Streams:
         stream = self.streams.get(message.get("id", 0))
         if op == "drained":
             self._part_drained(message["run"], worker.number, message.get("lines", []), message.get("printed", 0))
+        elif op == "reopened":
+            self._reopening.answered(worker.number, message["number"])
         elif op == "released":
             worker.ending = True
         elif stream is None or stream.worker is not worker:
             return  # news of a stream that another has taken over
         elif op == "closed":
             self.drop(stream)
-        elif op in ("stuck", "flowing", "error", "restored"):
+        elif op in ("stuck", "flowing", "error", "restored", "rotated", "unrotated"):
             self._tell(stream, str(op), message)
             if op == "stuck" and worker.stuck is None:
                 self.take_from(worker, stream.id)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pserv.logger.pump import HOLD_SIZE, resize
+from pserv.logger.pipes import resize
+from pserv.logger.pump import HOLD_SIZE
 from pserv.logger.streams import HOT, WAITING, Stream
 
 if TYPE_CHECKING:

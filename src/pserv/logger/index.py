@@ -20,6 +20,8 @@ WIDE: Final = 10.0
 """The same, where they would take more than a 32nd of the log's own size; and in files that are rotated."""
 STEP: Final = 1 << 20
 """Bytes of output after which there is a record whatever the time."""
+COMPACTED: Final = 16
+"""After so many rotations the hints of what is gone are dropped."""
 _SMALL: Final = 1 << 16
 _SHARE: Final = 32
 _LONGEST: Final = 128
@@ -86,6 +88,17 @@ class Hints:
         except OSError:
             self._sequence = 0
 
+    def rotated(self, sequence: int, oldest: int) -> None:
+        """The file has this number now, and another one is written; `oldest` is the lowest that is still there.
+
+        Nothing is written by most calls: the next record says it.
+        """
+        if sequence % COMPACTED:
+            self._sequence, self._run = sequence + 1, -1
+        else:
+            rotated(self._path, sequence, oldest)
+            self.forget()
+
     def forget(self) -> None:
         """The file is another one from now on, or its hints were rewritten."""
         self._sequence, self._run = 0, -1
@@ -98,7 +111,8 @@ class Hints:
         try:
             if not self._sequence:
                 self._size = os.fstat(fd).st_size
-                self._sequence = _last_sequence(fd, self._size) or highest(self._path) + 1
+                # The last record may be of a file that was rotated right before its writer was killed.
+                self._sequence = max(_last_sequence(fd, self._size), highest(self._path) + 1)
             self._size += os.write(fd, written(Hint(self._sequence, offset, now, run)))
         finally:
             os.close(fd)

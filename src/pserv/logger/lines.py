@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Final
 
 from pserv.logger import formats
 from pserv.logger.journal import WRITTEN, Batch
-from pserv.logger.pump import resize, size_of, write_carry
-from pserv.logger.streams import available
+from pserv.logger.pipes import available, resize, size_of
+from pserv.logger.pump import write_carry
 from pserv.logger.targets import TargetError
 
 if TYPE_CHECKING:
     from pserv.logger.formats import Buffers, Format
     from pserv.logger.pump import Pump
+    from pserv.logger.rotation import Rotation
     from pserv.logger.streams import Stream
     from pserv.logger.targets import Target
 
@@ -56,6 +57,8 @@ class Lines:
     def turn(self, stream: Stream, limit: int, final: bool) -> int:
         """Write what whole lines the next bytes of a stream have; the number of bytes, which may be more than `limit`.
 
+        None into a file that is due to be rotated first.
+
         `final`: the beginning of a line, too. Sets `over` at end of file, and `unfinished` when a line without an end
         is left. Raises TargetError.
         """
@@ -67,6 +70,11 @@ class Lines:
         target = stream.target
         end, broken = _end(target, format.whole_lines)
         batch = Batch(end, os.fstat(target.fd).st_ino, time.time_ns() // 1000, broken, format.noted)
+        output = _output(format, data, batch)
+        if target.rotation is not None and not broken:
+            data, output = _fitting(stream, data, output, batch, target.rotation)
+            if not data:
+                return 0
         self._pump.journal.begin(stream.id, target.path, batch)
         taken = self._take(stream, data)
         if stream.start < 0 or stream.start > end:  # the first bytes, or somebody truncated the file
@@ -76,7 +84,7 @@ class Lines:
         self._pump.held = taken
         if target.hints is not None:
             target.hints.note(end, stream.run)
-        self._output, self._written = _output(format, data[:taken], batch), 0
+        self._output, self._written = output if taken == len(data) else _output(format, data[:taken], batch), 0
         self._write(target)
         self._pump.journal.record(stream.id, stream.start, stream.printed)
         return taken
@@ -254,6 +262,26 @@ def _end(target: Target, whole_lines: bool) -> tuple[int, bool]:
 def _output(format: Format, data: bytes, batch: Batch) -> Buffers:
     lines = format.write(data, batch.at)
     return [b"\n", *lines] if batch.broken else lines
+
+
+def _fitting(stream: Stream, data: bytes, output: Buffers, batch: Batch, rotation: Rotation) -> tuple[bytes, Buffers]:
+    """As many lines as the file may have, one at least, and what becomes of them; none where it is to be rotated first.
+
+    What is not taken stays in the pipe, or where it was read from.
+    """
+    format = stream.format
+    assert format is not None
+    room = rotation.room(batch.offset)
+    size, first, total = len(data), data.find(b"\n") + 1 or len(data), sum(map(len, output))
+    while total > room and size > first:
+        size = max(first, data.rfind(b"\n", 0, size * room // total) + 1)
+        output = _output(format, data[:size], batch)
+        total = sum(map(len, output))
+    if total > room and rotation.begin_with_next(stream.target.fd, batch.offset):
+        size = 0
+    if size < len(data) and stream.rest is not None:
+        stream.rest, stream.over = data[size:] + stream.rest, False
+    return data[:size], output
 
 
 def _progress(target: Target, batch: Batch, output: bytes, known: int | None) -> int:

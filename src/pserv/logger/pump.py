@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 from typing import TYPE_CHECKING
 
 from pserv.logger.journal import AS_PRINTED
-from pserv.logger.streams import available
+from pserv.logger.look import Look
+from pserv.logger.pipes import SIZE_UNKNOWN, available, resize
 from pserv.logger.targets import FILE, TargetError
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 HOLD_SIZE = 1 << 20
 """What is asked for as the size of the hold pipe; an unprivileged user may get less (pipe(7), pipe-max-size)."""
-_SIZE_UNKNOWN = 1 << 16
-_F_SETPIPE_SZ: int | None = getattr(fcntl, "F_SETPIPE_SZ", None)
-_F_GETPIPE_SZ: int | None = getattr(fcntl, "F_GETPIPE_SZ", None)
 _SPLICES = hasattr(os, "splice")
 _NONBLOCK: int = getattr(os, "SPLICE_F_NONBLOCK", 0)
 
@@ -34,7 +31,7 @@ class Pump:
     empty before others come in.
     """
 
-    __slots__ = ("_carry", "_lines", "beat", "capacity", "entry", "exit", "held", "journal")
+    __slots__ = ("_carry", "_lines", "_look", "beat", "capacity", "entry", "exit", "held", "journal")
 
     def __init__(self, read: int, write: int, journal: Journal) -> None:
         self.exit = read
@@ -44,6 +41,7 @@ class Pump:
         self.journal = journal
         self.capacity = resize(write, HOLD_SIZE)
         self.held = available(read)
+        self._look = Look(self.capacity)
         self._carry = b""
         """Bytes taken out of the hold pipe for a file that splice refuses, and not yet written."""
         self.beat = 0
@@ -52,8 +50,9 @@ class Pump:
     def turn(self, stream: Stream, limit: int, final: bool = False) -> int:
         """Move at most `limit` bytes of a stream into its open target; the number moved. Sets `over` at end of file.
 
-        `final`: also the beginning of a line, which a format would wait for the end of. Raises TargetError when the
-        target does not take them, BlockingIOError when it would take them later (FLOW).
+        Moves none into a file that is due to be rotated first. `final`: also the beginning of a line, which a format
+        would wait for the end of. Raises TargetError when the target does not take them, BlockingIOError when it would
+        take them later (FLOW).
         """
         target = stream.target
         if stream.format is not None:
@@ -75,8 +74,13 @@ class Pump:
             end = os.lseek(target.fd, 0, os.SEEK_END)
         except OSError as error:
             raise TargetError.of(error) from None
+        limit = min(limit, self.capacity)
+        if target.rotation is not None:
+            limit = target.rotation.allows(stream.fd, target.fd, end, limit, self._look)
+            if not limit:
+                return 0
         self.journal.own(stream.id, target.path)
-        taken = self._take(stream, min(limit, self.capacity))
+        taken = self._take(stream, limit)
         if taken <= 0:
             return 0
         if stream.start < 0 or stream.start > end:  # the first bytes, or somebody truncated the file
@@ -114,7 +118,7 @@ class Pump:
         return taken
 
     def _copy_in(self, fd: int, limit: int) -> int:
-        data = os.read(fd, min(limit, _SIZE_UNKNOWN))
+        data = os.read(fd, min(limit, SIZE_UNKNOWN))
         return os.write(self.entry, data) if data else 0  # the hold pipe is empty and takes 64 KiB whole
 
     def empty(self, target: Target) -> None:
@@ -152,7 +156,7 @@ class Pump:
 
     def _copy_out(self, target: Target) -> int:
         if not self._carry:
-            self._carry = os.read(self.exit, min(self.held, _SIZE_UNKNOWN))
+            self._carry = os.read(self.exit, min(self.held, SIZE_UNKNOWN))
         written = os.write(target.fd, self._carry)
         self._carry = self._carry[written:]
         return written
@@ -160,6 +164,7 @@ class Pump:
     def close(self) -> None:
         os.close(self.exit)
         os.close(self.entry)
+        self._look.close()
         self.journal.close()
 
 
@@ -185,7 +190,7 @@ def _to_flow(stream: Stream, target: Target, limit: int) -> int:
 def _copy(stream: Stream, target: Target) -> int:
     """By read and write; what the target did not take is carried. Raises BlockingIOError when the stream is empty."""
     try:
-        data = os.read(stream.fd, _SIZE_UNKNOWN)
+        data = os.read(stream.fd, SIZE_UNKNOWN)
     except BlockingIOError:
         raise
     except OSError:  # EIO: the last one closed the terminal
@@ -205,21 +210,3 @@ def write_carry(target: Target) -> None:
     while target.carry:
         written = os.write(target.fd, target.carry) if target.write is None else target.write(target.carry)
         target.carry = target.carry[written:]
-
-
-def resize(fd: int, size: int) -> int:
-    """Ask for a pipe of `size` bytes; the size it has then (64 KiB where the system cannot tell)."""
-    if _F_SETPIPE_SZ is None:
-        return _SIZE_UNKNOWN
-    try:
-        return fcntl.fcntl(fd, _F_SETPIPE_SZ, size)
-    except OSError:
-        return size_of(fd)
-
-
-def size_of(fd: int) -> int:
-    """The size of a pipe in bytes (64 KiB where the system cannot tell)."""
-    try:
-        return _SIZE_UNKNOWN if _F_GETPIPE_SZ is None else fcntl.fcntl(fd, _F_GETPIPE_SZ)
-    except OSError:
-        return _SIZE_UNKNOWN

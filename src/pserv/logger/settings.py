@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from pserv.logger.rotation import DEFAULT, Rules
+
 
 class Settings:
     """The options of `log`, each with its default. Never changed: a stream or target gets another one."""
 
-    __slots__ = ("format", "instance", "max_line", "parse", "service", "strip_ansi", "timestamps")
+    __slots__ = ("format", "instance", "max_line", "parse", "rotation", "service", "strip_ansi", "timestamps")
 
     def __init__(self, log: dict[str, Any]) -> None:
         """`log`: what differs from the defaults; what is not known is left alone (a newer supervisor's)."""
@@ -19,6 +21,8 @@ class Settings:
         self.max_line: int = log.get("max_line", 1 << 16)
         self.service: str = log.get("service", "")
         self.instance: int | None = log.get("instance")
+        self.rotation = Rules.of(log["rotate"]) if "rotate" in log else DEFAULT
+        """None: never."""
 
     @property
     def formatted(self) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import array
-import fcntl
 import select
-import termios
 from typing import TYPE_CHECKING, Final
 
+from pserv.logger.pipes import available
 from pserv.logger.settings import PLAIN
 
 if TYPE_CHECKING:
@@ -24,17 +22,21 @@ PARKED: Final = 2
 UNBORN: Final = 3
 """It printed before its process was known: looked at when it is."""
 
+MOVED: Final = -2
+"""`start` of a stream that is all written, whose file has been rotated since."""
+
 
 class Stream:
     """One pipe (or terminal). Thousands live at once: a few hundred bytes each.
 
-    `start` is the offset in the file of this run's first byte, -1 while there is none; `printed` counts bytes; `end`
-    is the size of the file when all was written. `drained`: its last lines were asked for. `over`: end of file.
-    `unfinished`: what its pipe has is the beginning of a line. `unborn`: whose process it is is not known yet.
+    `start` is the offset in the file of this run's first byte, -1 while there is none; `earlier` likewise in the file
+    before, when it was rotated meanwhile; `printed` counts bytes; `end` is the size of the file when all was written.
+    `drained`: its last lines were asked for. `over`: end of file. `unfinished`: what its pipe has is the beginning of a
+    line. `unborn`: whose process it is is not known yet.
     """
 
     __slots__ = (
-        *("drained", "end", "fd", "format", "id", "large", "last", "misses", "much", "over", "printed"),
+        *("drained", "earlier", "end", "fd", "format", "id", "large", "last", "misses", "much", "over", "printed"),
         *("rest", "run", "settings", "start", "state", "target", "unborn", "unfinished"),
     )
 
@@ -51,6 +53,7 @@ class Stream:
         self.unborn = False
         self.unfinished = False
         self.start = -1
+        self.earlier = -1
         self.end = 0
         self.printed = 0
         self.state = WAITING
@@ -66,18 +69,12 @@ class Stream:
         """Bytes in the pipe now."""
         return available(self.fd)
 
+    def rotated(self) -> None:
+        """Its file was rotated. What is over stands in the file before, to `end`; the rest goes on in an empty one."""
+        self.earlier, self.start = self.start, MOVED if self.end else min(self.start, 0)
+
     def is_over(self) -> bool:
         """Whether the pipe is empty and nobody can write to it any more."""
         poll = select.poll()
         poll.register(self.fd, select.POLLIN)
         return [events for _, events in poll.poll(0)] == [select.POLLHUP]
-
-
-def available(fd: int) -> int:
-    """Bytes that can be read from a pipe or terminal now; 0 where the system cannot tell."""
-    count = array.array("i", [0])
-    try:
-        fcntl.ioctl(fd, termios.FIONREAD, count)
-    except OSError:
-        return 0
-    return count[0]

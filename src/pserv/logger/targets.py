@@ -6,11 +6,14 @@ import errno
 import fcntl
 import os
 import stat
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pserv.logger import outlets
 from pserv.logger.index import Hints
 from pserv.logger.settings import PLAIN
+
+if TYPE_CHECKING:
+    from pserv.logger.rotation import Rotation
 
 FILE: Final = "file"
 """Written through the hold pipe, at its end."""
@@ -57,6 +60,7 @@ class Target:
         "mode",
         "path",
         "retry_at",
+        "rotation",
         "settings",
         "stale",
         "streams",
@@ -86,6 +90,8 @@ class Target:
         self.delay = 0.0
         self.retry_at = 0.0
         self.checked = 0.0
+        self.rotation: Rotation | None = None
+        """Of a regular file that is to be rotated."""
 
     def open(self, now: float) -> None:
         """Open (anew) and lock. Raises TargetError; may take as long as its file system takes."""
@@ -107,6 +113,10 @@ class Target:
         if self.is_log(status):
             self.hints = self.hints or Hints(self.path)
             self.hints.forget()
+            if self.rotation is not None:
+                self.rotation.opened(status.st_size, status.st_mtime)
+        else:
+            self.rotation = None
         self.fd = fd
         self.checked = now
         self.stale = False
@@ -143,6 +153,10 @@ class Target:
             self.stale = os.fstat(self.fd).st_nlink == 0
         return self.stale
 
+    def is_due(self) -> bool:
+        """Whether it is to be rotated before anything else is written."""
+        return self.rotation is not None and self.rotation.due
+
     def unlock(self) -> None:
         """Another worker is to write this file; this one will only close it."""
         if self.fd >= 0 and self.kind is FILE:
@@ -156,6 +170,26 @@ class Target:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+
+    def open_next(self, now: float) -> None:
+        """Open the path anew after its file was given another name: whose that was and who may read it stays.
+
+        Raises TargetError.
+        """
+        before = os.fstat(self.fd)
+        self.open(now)
+        fresh = os.fstat(self.fd)
+        if fresh.st_size == 0 and stat.S_ISREG(fresh.st_mode):
+            try:
+                os.fchmod(self.fd, stat.S_IMODE(before.st_mode))
+                if (fresh.st_uid, fresh.st_gid) != (before.st_uid, before.st_gid):
+                    os.fchown(self.fd, before.st_uid, before.st_gid)
+            except OSError:
+                pass  # not ours to give away: it is ours then
+
+    def status(self) -> os.stat_result:
+        """Of the open file."""
+        return os.fstat(self.fd)
 
     def size(self) -> int:
         """Bytes in the file; 0 for what has no size."""

@@ -13,6 +13,7 @@ from pserv.logger.parking import Parking
 from pserv.logger.settings import PLAIN
 from pserv.logger.streams import HOT, PARKED, UNBORN, WAITING, Stream
 from pserv.logger.targets import FILE, Target, TargetError
+from pserv.logger.turns import Turns
 from pserv.logger.watch import Watch
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ class Traffic:
         self.heat = Heat(poller)
         self.watch = Watch(pump, self._hung)
         self.streams: dict[int, Stream] = {}
-        self.parking = Parking(self.streams, self.heat, poller, send)
         self.ended: dict[int, Stream] = {}
         """All written, their last lines not asked for yet."""
+        self.parking = Parking(self.streams, self.heat, poller, send)
+        self.turns = Turns(self.streams, self.ended, pump.journal, send)
         self.unopened: list[Target] = []
         self.settled_at: float | None = None
         self.ending = False
@@ -50,6 +52,7 @@ class Traffic:
         """Whose bytes are in the hold pipe and could not be written."""
         self._stuck: Stream | None = None
         self._narrow = False
+        self._reopening: int | None = None
 
     # Coming and going.
 
@@ -73,6 +76,7 @@ class Traffic:
         self.streams[number] = self._by_fd[fd] = stream
         stream.run = facts.run
         _configure(stream, settings, facts)
+        self.turns.govern(stream.target)
         self._join(stream, stream.target)
 
     def configure(self, number: int, settings: Settings, facts: Facts) -> None:
@@ -80,6 +84,7 @@ class Traffic:
         stream = self.streams.get(number)
         if stream is not None:
             _configure(stream, settings, facts)
+            self.turns.govern(stream.target)
             if stream.state == UNBORN or stream.unfinished:
                 self.parking.wake(stream)
 
@@ -94,17 +99,20 @@ class Traffic:
         if self._owner is stream:
             self.pump.journal.move(number, path)
         stream.target.settings = stream.settings
+        self.turns.govern(stream.target)
         self._join(stream, stream.target)
         self._close_unused(old, stream)
         if self._owner is stream:
             self.attempt(stream.target)
 
-    def reopen(self) -> None:
-        """Close every file and open its path anew."""
+    def reopen(self, number: int | None) -> None:
+        """Close every file and open its path anew; when that is done it is told, with the number."""
+        self._reopening = number
         for target in self._targets.values():
             if target.kind is FILE and not target.stale:
                 target.stale = True
                 self.unopened.append(target)
+        self._tell_reopened()
 
     def remove(self, stream: Stream) -> None:
         """Forget a stream and close its descriptor; what is in its pipe is the keeper's."""
@@ -145,6 +153,7 @@ class Traffic:
         if target.streams or (self._owner is not None and self._owner.target is target):
             return
         self.parking.forget(target)
+        self.turns.forget(target)
         self._targets.pop(target.path, None)
         watched = self.watch.begin(last)  # close(2) writes what is left, on some file systems
         target.close()
@@ -179,10 +188,16 @@ class Traffic:
         for stream in list(self.heat.streams.values()):
             if stream.state == HOT:
                 self.serve(stream)
-        if self.unopened and not self.heat.again:
+        if self.unopened and (not self.heat.again or self._reopening is not None):
             target = self.unopened.pop()
             if target.stale and target.streams and not target.trouble:
                 self.attempt(target)
+        self._tell_reopened()
+
+    def _tell_reopened(self) -> None:
+        if self._reopening is not None and not self.unopened:
+            self._send({"op": "reopened", "number": self._reopening})
+            self._reopening = None
 
     def serve(self, stream: Stream, limit: int = TURN, final: bool = False) -> int:
         """Let a stream have its turn; the number of bytes moved. `final`: the beginning of a line, too."""
@@ -200,6 +215,9 @@ class Traffic:
             if target.wants_opening(now):
                 self._open(target, now)
             moved = self.pump.turn(stream, limit, final or self.ending)
+            while not moved and target.is_due():
+                self.turns.rotate(target, stream.id)
+                moved = self.pump.turn(stream, limit, final or self.ending)
         except TargetError as error:
             failure = error
         except BlockingIOError:
@@ -223,6 +241,7 @@ class Traffic:
         used = target.used
         self._poller.drop(target.fd)
         target.open(now)
+        self.turns.opened(target)
         if target.write is not None:
             for stream in [self.streams[number] for number in target.streams]:
                 if stream.format is None:
@@ -232,6 +251,23 @@ class Traffic:
             for number in target.streams:
                 if self.streams[number].start >= 0:
                     self.streams[number].start = size
+
+    def keep_calendar(self) -> None:
+        """Rotate what the calendar wants rotated, though nobody writes to it."""
+        for target in self.turns.due():
+            stream = self.streams[target.streams[0]]
+            if target.trouble or not self.watch.begin(stream):
+                continue
+            failure = None
+            try:
+                self.turns.rotate(target, stream.id)
+            except TargetError as error:
+                failure = error
+            finally:
+                self.watch.end()
+            if failure is not None:
+                self._fail(target, stream, failure)
+            self.after_hang(failure is not None)
 
     def _finish(self, stream: Stream) -> None:
         """All is written. While its last lines may still be asked for it is not told closed."""

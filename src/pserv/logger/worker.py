@@ -12,7 +12,7 @@ from pserv.logger.heat import NAP
 from pserv.logger.poller import Poller
 from pserv.logger.pump import Pump
 from pserv.logger.settings import settings
-from pserv.logger.streams import PARKED, Stream
+from pserv.logger.streams import MOVED, PARKED, Stream
 from pserv.logger.tail import last_lines
 from pserv.logger.targets import FILE
 from pserv.logger.traffic import TURN, Traffic
@@ -53,6 +53,8 @@ class Worker:
                 traffic.ready(fd)
             if traffic.heat.streams or traffic.unopened:
                 traffic.look()
+            if traffic.turns.at is not None and traffic.turns.at <= time.monotonic():
+                traffic.keep_calendar()
             if traffic.parking.troubled:
                 now = time.monotonic()
                 for target in [target for target in traffic.parking.troubled if target.retry_at <= now]:
@@ -67,7 +69,7 @@ class Worker:
         if traffic.heat.streams:
             return NAP
         times = [target.retry_at for target in traffic.parking.troubled]
-        times += [at for at in (self._finish_at, traffic.settled_at) if at is not None]
+        times += [at for at in (self._finish_at, traffic.settled_at, traffic.turns.at) if at is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     def _over(self) -> bool:
@@ -133,7 +135,7 @@ class Worker:
         elif op == "settings":
             self._traffic.configure(message["id"], settings(message["log"]), _facts(message))
         elif op == "reopen":
-            self._traffic.reopen()
+            self._traffic.reopen(message.get("number"))
         elif op == "release":
             self._releasing = True
             self._flush(carried=True)
@@ -188,20 +190,43 @@ class Worker:
 
     def _tail(self, stream: Stream, size: int) -> list[str]:
         target = stream.target
-        if stream.start < 0 or target.kind is not FILE or not self._traffic.watch.begin(stream):
+        if stream.start == -1 or target.kind is not FILE or not self._traffic.watch.begin(stream):
             return []
         try:
-            fd = target.fd if target.fd >= 0 else os.open(target.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            try:
-                lines = last_lines(fd, stream.start, stream.end or os.fstat(fd).st_size, LAST_LINES, size)
-                return lines if stream.format is None else stream.format.printed(lines)
-            finally:
-                if fd != target.fd:
-                    os.close(fd)
+            lines: list[str] = []
+            if stream.start != MOVED:
+                fd = target.fd if target.fd >= 0 else _for_reading(target.path)
+                try:
+                    lines = last_lines(fd, stream.start, stream.end or os.fstat(fd).st_size, LAST_LINES, size)
+                finally:
+                    if fd != target.fd:
+                        os.close(fd)
+            lines = [*self._rotated_tail(stream, size, lines), *lines]
+            return lines if stream.format is None else stream.format.printed(lines)
         except OSError:
             return []
         finally:
             self._traffic.watch.end()
+
+    def _rotated_tail(self, stream: Stream, size: int, lines: list[str]) -> list[str]:
+        """The lines before these, in the file before."""
+        rotation, missing, left = stream.target.rotation, LAST_LINES - len(lines), size - sum(map(len, lines))
+        path = rotation.family.latest() if rotation is not None and stream.earlier >= 0 else ""
+        if not path or missing <= 0 or left <= 0:
+            return []
+        try:
+            fd = _for_reading(path)
+        except FileNotFoundError:  # it is compressed already
+            return []
+        try:
+            end = stream.end if stream.start == MOVED else os.fstat(fd).st_size
+            return last_lines(fd, stream.earlier, end, missing, left)
+        finally:
+            os.close(fd)
+
+
+def _for_reading(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 def _facts(message: Message) -> Facts:
