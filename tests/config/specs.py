@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from pserv.config.shapes import COMMANDS, SERVICE, Shape, build
+from pserv.model.kinds import ALL
 from pserv.model.spec import ServiceSpec
 
 _CHARACTERS = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="$")
@@ -26,6 +27,9 @@ _SIMPLE: dict[str, st.SearchStrategy[Any]] = {
     "schedule": st.sampled_from(["*/5 * * * *", "@daily", "@every 90s"]),
     "timezone": st.sampled_from(["Europe/Berlin", "UTC"]),
     "size": st.integers(0, 2**62),
+    "limit": st.integers(0, 2**62),
+    "count": st.one_of(st.integers(0, 100), st.just(ALL)),
+    "period": st.sampled_from([0.0, 60.0, 3600.0, 86400.0, 604800.0, 21600.0]),
     "signal": st.sampled_from([1, 2, 3, 9, 10, 15]),
     "octal": st.integers(0, 0o7777),
     "port": st.integers(1, 65535),

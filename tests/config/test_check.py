@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
 import pytest
 
+from pserv.config import check_logs
 from pserv.config.loader import load
+from pserv.model.log import Logging, Rotate
 from pserv.model.mistakes import InvalidConfig
 from pserv.model.spec import Document
 
@@ -145,3 +148,14 @@ def test_what_is_not_required_may_be_left_out(tmp_path: Path) -> None:
     )
     document = load(["pserv.yaml"], environ={}, cwd=str(tmp_path), uid=0, skip_invalid=True)
     assert list(document.services) == ["soft"]
+
+
+def test_a_compression_that_is_not_installed_is_a_mistake(tmp_path: Path) -> None:
+    log = Logging(rotate=Rotate(compress="zstd"))
+    if not any(importlib.util.find_spec(name) for name in ("zstandard", "compression")):
+        told = check_logs.missing(log, search=[str(tmp_path)])
+        assert told is not None
+        assert told[0] == "there is no zstd on this machine"
+        assert "apt install zstd" in told[1]
+    assert check_logs.missing(Logging(rotate=Rotate(compress="gzip")), search=[]) is None
+    assert check_logs.missing(Logging(), search=[]) is None

@@ -21,6 +21,8 @@ from pserv.config.nodes import Mapping
 from pserv.config.shapes import DAEMON, SERVICE, Shape, build
 from pserv.config.yaml_nodes import read_yaml
 from pserv.model import spec
+from pserv.model.kinds import ALL
+from pserv.model.log import Rotate
 from pserv.model.needs import Need
 from pserv.model.probe import File, Health, Http, Log, Ready, Tcp, Unix
 from pserv.model.spec import Backoff, Document, ServiceSpec, Stop, StopStep
@@ -360,3 +362,19 @@ def test_schedules(tmp_path: Path, written: str, options: dict[str, str]) -> Non
     spec = _service(tmp_path, f"schedule: {written}")
     assert {name: getattr(spec, name) for name in options} == options
     assert (spec.type, spec.autostart) == ("oneshot", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("50MB", Rotate(size=50 << 20)),
+        ("none", Rotate(size=0)),
+        ("{every: hourly}", Rotate(every=3600.0)),
+        ("{every: weekly, size: none}", Rotate(every=604800.0, size=0)),
+        ("{every: 6h, keep: none}", Rotate(every=21600.0, keep=ALL)),
+        ("{max_age: 7d, max_total: 1GB}", Rotate(max_age=604800.0, max_total=1 << 30)),
+        ("{keep: 0}", Rotate(keep=0)),
+    ],
+)
+def test_rotation(tmp_path: Path, text: str, expected: Rotate) -> None:
+    assert _service(tmp_path, f"log: {{rotate: {text}}}").log.rotate == expected

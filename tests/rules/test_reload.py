@@ -73,6 +73,12 @@ CHANGED: dict[str, Any] = {
     "log.parse": "json",
     "log.strip_ansi": True,
     "log.max_line": 128 << 10,
+    "log.rotate.size": 1 << 20,
+    "log.rotate.every": 3600.0,
+    "log.rotate.keep": 7,
+    "log.rotate.max_age": 86400.0,
+    "log.rotate.max_total": 1 << 30,
+    "log.rotate.compress": "gzip",
 }
 FIXED = {
     "exec",
@@ -109,11 +115,17 @@ def options(struct: type[msgspec.Struct], prefix: str = "") -> set[str]:
     return names
 
 
-def changed(spec: ServiceSpec, option: str, value: Any) -> ServiceSpec:
+def within(struct: Any, option: str, value: Any) -> Any:
+    """A struct with another value of one option, `a.b.c` in a struct in it."""
     head, _, tail = option.partition(".")
+    return replace(struct, **{head: within(getattr(struct, head), tail, value) if tail else value})
+
+
+def changed(spec: ServiceSpec, option: str, value: Any) -> ServiceSpec:
     if option in ("command", "shell"):
         spec = replace(spec, exec=None)
-    return replace(spec, **{head: replace(getattr(spec, head), **{tail: value}) if tail else value})
+    after: ServiceSpec = within(spec, option, value)
+    return after
 
 
 def document(root: str = "/", **services: ServiceSpec) -> Document:
@@ -309,6 +321,7 @@ def test_steps_come_in_order() -> None:
 
 def test_every_option_of_the_daemon_is_seen() -> None:
     values: dict[str, Any] = {"exit_when": "all-done", "on_invalid": "last-good", "shutdown_timeout": 5.0}
+    values["log_total"] = 1 << 30
     assert values.keys() == options(DaemonSpec)
     old = document()
     for option, value in values.items():

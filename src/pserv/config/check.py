@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from pserv.config import check_instances, check_probes, check_schedule, check_sockets, commandline
+from pserv.config import check_instances, check_logs, check_probes, check_schedule, check_sockets, commandline
 from pserv.config.declared import Declared
 from pserv.config.findings import Findings, short, shown
 from pserv.config.nodes import Scalar
@@ -52,6 +52,8 @@ class Check:
             self._probes(declared)
             self._sockets(declared)
             self._places(declared)
+            if lack := check_logs.missing(declared.spec.log):
+                self._wrong(declared, "log", *lack, "rotate", "compress")
         self._findings.service = ""
         self._dependencies()
         self._shared_files()

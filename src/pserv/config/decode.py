@@ -158,9 +158,9 @@ class Decoder:
         return written
 
     def _meant(self, shape: Shape, short_form: str, node: Scalar, path: Path) -> str:
-        """`stop: 30s` is no signal, but it would fit `timeout`."""
+        """`stop: 30s` is no signal, but it would fit `timeout`; `rotate: daily` fits `every`."""
         for option in shape.options.values():
-            if option.name != short_form and option.shape.kind == "duration":
+            if option.name != short_form and option.shape.kind in ("duration", "period"):
                 try:
                     self._value(option.shape, node, path)
                 except Wrong:

@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 
 from pserv.config.filling import LITERAL
+from pserv.config.scalars import NONE, PERIODS
 from pserv.config.shapes import DAEMON, PAIRS, SERVICE, Shape
 from pserv.model import units
+from pserv.model.kinds import ALL
 from pserv.model.spec import Document, ServiceSpec
 from pserv.rules.instances import LEFT_ALONE
 
@@ -54,6 +56,12 @@ def written(shape: Shape, value: Any, *, defaults: bool = True) -> Any:
         return units.write_duration(value)
     if shape.kind == "size":
         return units.write_size(value)
+    if shape.kind == "limit":
+        return units.write_size(value) if value else NONE
+    if shape.kind == "count":
+        return NONE if value == ALL else value
+    if shape.kind == "period":
+        return _period(value)
     if shape.kind == "signal":
         return units.show_signal(value)
     if shape.kind == "octal":
@@ -67,6 +75,11 @@ def written(shape: Shape, value: Any, *, defaults: bool = True) -> Any:
     if isinstance(value, tuple):
         return [written(shape.item, each) if shape.item else each for each in value]
     return msgspec.to_builtins(value)
+
+
+def _period(seconds: float) -> str:
+    words = {value: word for word, value in PERIODS.items()}
+    return words.get(seconds) or (units.write_duration(seconds) if seconds else NONE)
 
 
 def _needs(shape: Shape, value: dict[str, Any]) -> Any:

@@ -14,6 +14,7 @@ from pserv.config.findings import Wrong, short, shown
 from pserv.config.nodes import Scalar
 from pserv.config.shapes import Shape
 from pserv.model import units
+from pserv.model.kinds import ALL
 
 TRUE: Final = frozenset(("true", "yes", "on"))
 FALSE: Final = frozenset(("false", "no", "off"))
@@ -28,6 +29,9 @@ CONDITION_ALIASES: Final = {
 POLICY_ALIASES: Final = {"no": "never", "unless-stopped": "always"}
 SERVICE_PORT: Final = "${pserv.port}"
 OUTPUT_WORDS: Final = ("log", "inherit", "syslog", "null")
+PERIODS: Final = {"hourly": 3600.0, "daily": 86_400.0, "weekly": 604_800.0}
+SHORTEST_PERIOD: Final = 60.0
+NONE: Final = "none"
 
 EXPECTED: Final = {
     "text": "a text",
@@ -41,6 +45,9 @@ EXPECTED: Final = {
     "schedule": "a cron line, @hourly, @daily, @weekly, @monthly, @yearly, or @every and a duration",
     "timezone": "a time zone such as Europe/Berlin",
     "size": f"a size: {units.SIZE_FORMS}",
+    "limit": f"a size: {units.SIZE_FORMS}; or none",
+    "count": "a whole number, or none",
+    "period": f"hourly, daily, weekly, none, or a duration of a minute at least: {units.DURATION_FORMS}",
     "signal": f"a signal: {units.SIGNAL_FORMS}",
     "octal": f"permission bits in octal: {units.OCTAL_FORMS}",
     "words": "a word, or a list of words",
@@ -232,6 +239,24 @@ def _size(node: Scalar, shape: Shape) -> int:
     return size
 
 
+def _or_none(read: Callable[[Scalar, Shape], float], nothing: float) -> Callable[[Scalar, Shape], float]:
+    """The same, and `none` for no limit."""
+    return lambda node, shape: nothing if node.text.strip().lower() == NONE else read(node, shape)
+
+
+def _period(node: Scalar, shape: Shape) -> float:
+    word = node.text.strip().lower()
+    if word in PERIODS:
+        return PERIODS[word]
+    if word.isalpha():
+        hint = suggestion(word, (*PERIODS, NONE)) or f"write {expected(shape)}"
+        raise Wrong(f"{shown(node.text)} is no period", hint)
+    seconds = _unit(units.parse_duration)(node, shape)
+    if seconds < SHORTEST_PERIOD:
+        raise Wrong(f"{shown(node.text)} is too short", "write a minute at least, 1m")
+    return seconds
+
+
 def command_words(node: Scalar, shape: Shape) -> tuple[str, ...]:
     """The words of a command written as one string; what would need a shell is a mistake."""
     line = text(node)
@@ -277,6 +302,9 @@ READERS: Final[dict[str, Callable[[Scalar, Shape], Any]]] = {
     "condition": _condition,
     "duration": _unit(units.parse_duration),
     "size": _size,
+    "limit": _or_none(_unit(units.parse_size), 0),
+    "count": _or_none(_integer, ALL),
+    "period": _or_none(_period, 0.0),
     "signal": _unit(units.parse_signal),
     "octal": _unit(units.parse_octal),
 }

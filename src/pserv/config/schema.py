@@ -6,7 +6,16 @@ from typing import Any, Final
 
 from pserv.config.effective import written
 from pserv.config.probing import BESIDE, PROBES
-from pserv.config.scalars import CONDITION_ALIASES, FALSE, OUTPUT_WORDS, POLICY_ALIASES, SERVICE_PORT, TRUE
+from pserv.config.scalars import (
+    CONDITION_ALIASES,
+    FALSE,
+    NONE,
+    OUTPUT_WORDS,
+    PERIODS,
+    POLICY_ALIASES,
+    SERVICE_PORT,
+    TRUE,
+)
 from pserv.config.shapes import COMMANDS, DAEMON, HOOK, PAIRS, SERVICE, SHORT, Option, Shape
 from pserv.model.probe import KINDS, Http
 
@@ -16,6 +25,12 @@ _TEXT: Final[Json] = {"type": ["string", "number", "boolean"]}
 _DURATION: Final = r"^ *([0-9][0-9._]* *(ms|s|m|h|d|w|[a-z]+) *)+$|^ *[0-9.][0-9._eE+-]*$"
 _NAME: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
 
+_SIZE: Final[Json] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 0},
+        {"type": "string", "pattern": "^ *[0-9._]+ *[KMGTPkmgtp]?i?[Bb]? *$"},
+    ]
+}
 _WORDS: Final[Json] = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
 _KINDS: Final[dict[str, Json]] = {
     "text": _TEXT,
@@ -40,12 +55,10 @@ _KINDS: Final[dict[str, Json]] = {
         ]
     },
     "timezone": {"type": "string", "minLength": 1},
-    "size": {
-        "anyOf": [
-            {"type": "integer", "minimum": 0},
-            {"type": "string", "pattern": "^ *[0-9._]+ *[KMGTPkmgtp]?i?[Bb]? *$"},
-        ]
-    },
+    "size": _SIZE,
+    "limit": {"anyOf": [{"const": NONE}, *_SIZE["anyOf"]]},
+    "count": {"anyOf": [{"const": NONE}, {"type": "integer", "minimum": 0}]},
+    "period": {"anyOf": [{"enum": [*PERIODS, NONE]}, {"type": "string", "pattern": _DURATION}]},
     "signal": {
         "anyOf": [
             {"type": "integer", "minimum": 1, "maximum": 64},

@@ -9,7 +9,7 @@ import msgspec
 
 from pserv.model.hooks import Hook, Reload
 from pserv.model.listening import Socket
-from pserv.model.log import Logging
+from pserv.model.log import Logging, Rotate
 from pserv.model.needs import Need
 from pserv.model.probe import File, Log, Tcp, Unix
 from pserv.model.spec import Backoff, DaemonSpec, Extends, ServiceSpec, Stop, StopStep
@@ -25,6 +25,7 @@ SHORT: Final[dict[type, str]] = {
     Log: "pattern",
     Socket: "listen",
     Extends: "service",
+    Rotate: "size",
 }
 """Structs that may be written as one value, and the option that it is."""
 

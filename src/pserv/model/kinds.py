@@ -12,6 +12,21 @@ Duration = Annotated[float, Meta(ge=0, extra={"kind": "duration"})]
 SignalNumber = Annotated[int, Meta(ge=1, le=64, extra={"kind": "signal"})]
 """A signal; a user writes `TERM`, `SIGTERM` or `15`."""
 
+Size = Annotated[int, Meta(ge=0, extra={"kind": "size"})]
+"""Bytes; a user writes `64KB`, `10MB`, `1GiB` or a number of bytes."""
+
+Limit = Annotated[int, Meta(ge=0, extra={"kind": "limit"})]
+"""Bytes as in Size, or 0 for `none`: no limit."""
+
+ALL = 10**9
+"""More of anything than there is: a Count of `none`."""
+
+Count = Annotated[int, Meta(ge=0, le=ALL, extra={"kind": "count"})]
+"""How many; ALL for `none`: no limit."""
+
+Period = Annotated[float, Meta(ge=0, extra={"kind": "period"})]
+"""Seconds, 0 for none; a user writes `hourly`, `daily`, `weekly`, `none` or a duration of a minute at least."""
+
 Octal = Annotated[int, Meta(ge=0, le=0o7777, extra={"kind": "octal"})]
 """Permission bits; a user writes `022` or `"0640"`, always read as octal."""
 

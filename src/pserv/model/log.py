@@ -6,11 +6,43 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from pserv.model.kinds import live
+from pserv.model.kinds import ALL, Count, Limit, Period, live
 
 SHORTEST_LINE = 256
 LONGEST_LINE = 512 << 10
 """A line that has no end yet waits in the service's pipe, which an ordinary user may make 1 MiB large (pipe(7))."""
+
+
+class Rotate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """When a log file makes place for the next one, and how many stay. A user may write only the size, or none."""
+
+    size: Annotated[
+        Limit, live("Before a line would make it larger than this; `none`: whatever its size. A line is never cut.")
+    ] = 10 << 20
+    every: Annotated[
+        Period, live("When the hour, the day or the week (from Monday) is over, in local time; or that often: `6h`.")
+    ] = 0.0
+    keep: Annotated[Count, live("So many rotated files stay; `none`: all.")] = 5
+    max_age: Annotated[
+        Annotated[float, Meta(gt=0, extra={"kind": "duration"})] | None,
+        live("Rotated files whose last line is older than this go."),
+    ] = None
+    max_total: Annotated[
+        Limit, live("All of one log together, the active file counted with `size`, are no larger than this; `none`.")
+    ] = 0
+
+    compress: Annotated[
+        Literal["none", "gzip", "zstd"],
+        live("How rotated files are compressed, by a process of the lowest priority; zstd must be installed."),
+    ] = "none"
+
+    def message(self) -> dict[str, Any] | None:
+        """`rotate` of the keeper's LOG; None where nothing is rotated."""
+        if not self.size and not self.every:
+            return None
+        keep = None if self.keep == ALL else self.keep
+        given = {"size": self.size, "every": self.every, "max_age": self.max_age, "max_total": self.max_total}
+        return {"keep": keep, **{name: value for name, value in given.items() if value}}
 
 
 class Logging(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -34,11 +66,15 @@ class Logging(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         live("Longer lines are split, and marked, where lines are looked at: in json files, and with timestamps."),
     ] = 64 << 10
 
+    rotate: Annotated[Rotate, live("When a file makes place for the next one, and how many stay.")] = Rotate()
+
     def settings(self, service: str, instance: int | None) -> dict[str, Any]:
         """The LOG that the logger gets: only what differs from the defaults; empty for a plain file."""
         log = {name: value for name in _OF_LINES if (value := getattr(self, name)) != _DEFAULTS[name]}
         if self.format == "json":
             log |= {"service": service} if instance is None else {"service": service, "instance": instance}
+        if self.rotate != Rotate():
+            log["rotate"] = self.rotate.message()
         return log
 
 

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pserv.model.hooks import Hooks, Reload
-from pserv.model.kinds import Arguments, CommandLine, Duration, Octal, Path, SignalNumber, Words, fixed, live
+from pserv.model.kinds import Arguments, CommandLine, Duration, Limit, Octal, Path, SignalNumber, Words, fixed, live
 from pserv.model.listening import Socket
 from pserv.model.log import Logging
 from pserv.model.needs import Need
@@ -247,6 +247,10 @@ class DaemonSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         Literal["refuse", "last-good", "skip-service"],
         live("What a start does with a configuration that has mistakes."),
     ] = "refuse"
+    log_total: Annotated[
+        Limit,
+        live("All logs together, the daemon's own included, are no larger: the oldest rotated files go. `none`: any."),
+    ] = 0
     shutdown_timeout: Annotated[Duration, live("After this long a shutdown ends what is left with SIGKILL.")] = 90.0
 
 
