@@ -15,12 +15,13 @@ SOURCE = Path(__file__).parents[1] / "src" / "pserv"
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "model": ("model",),
     "rules": ("rules", "model"),
-    "config": ("config", "model", "rules"),
+    "config": ("config", "model", "rules", "system.packing"),
     "keeper": ("keeper",),
     "logger": ("logger", "keeper.protocol"),
     "system": (
         *("system", "model", "keeper.loop", "keeper.protocol", "keeper.host", "keeper.memory"),
-        *("logger.tail", "logger.journal", "logger.index", "logger.rotated"),
+        *("logger.tail", "logger.journal", "logger.index", "logger.rotated", "logger.rotation"),
+        *("logger.retention", "logger.calls"),
     ),
     "supervisor": (
         *("supervisor", "system", "rules", "model"),

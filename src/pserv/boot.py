@@ -103,7 +103,7 @@ def _begun(asked: Start, files: list[str], loading: Loading) -> Boot:
         complete=lambda: _complete(boot, asked, path, loading),
     )
     if asked.lease_fd < 0 <= asked.ready_fd:  # nobody reads what it prints
-        boot.log = os.path.join(state_dir, "daemon.log")
+        boot.log = os.path.join(state_dir, store.OWN_LOG)
     return boot
 
 

@@ -33,6 +33,7 @@ class Roles:
             "reader": self.reader,
             "store": store,
             "asker": self.asker,
+            "tidy": self.tidy,
         }
 
     @property
@@ -46,6 +47,13 @@ class Roles:
         from pserv.system import logs
 
         return logs.reader(channel, argument)
+
+    def tidy(self, channel: socket.socket, argument: str) -> int:
+        """The housekeeping of rotated logs."""
+        sys.meta_path.insert(0, self._bundle)
+        from pserv.system import tidying
+
+        return tidying.tidy(channel, argument)
 
     def asker(self, channel: socket.socket, argument: str) -> int:
         """One question of a probe; most of what it needs is here already."""

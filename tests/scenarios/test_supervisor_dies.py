@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from pserv.logger.rotated import family
 from tests.scenarios.daemon import Daemon, alive, ended, kill
 
 WRITER = """
@@ -47,7 +49,8 @@ def config(folder: Path) -> str:
             str(folder / f"n{number}"),
         ]
         # They write all the time that nobody else needs; what is killed and what is waited for comes first.
-        lines.append(f"  writer{number}: {{command: {argv!r}, stdout: {folder}/writer{number}.log, nice: 19}}")
+        options = f"nice: 19, log: {{rotate: {{size: {number}MB, keep: none}}}}"  # the first is never rotated
+        lines.append(f"  writer{number}: {{command: {argv!r}, stdout: {folder}/writer{number}.log, {options}}}")
     lines += [f"  sleeper{number}: {{command: sleep 10000, restart: always}}" for number in range(13)]
     lines.append("  stopped: {command: sleep 10000}")
     lines.append("  failing: {shell: exit 3, max_retries: 1, backoff: {initial: 100ms}}")
@@ -93,12 +96,14 @@ BLOCK = 10_000
 
 def check_numbered(path: Path, expected: int) -> None:
     """Every number once and in order, nothing else."""
-    assert path.stat().st_size == expected * 100
+    files = [*(path.parent / one.name for one in family(str(path))), path]
+    assert sum(each.stat().st_size for each in files) == expected * 100
     lines = [b"", *(b"%04d %s\n" % (number, b"x" * 86) for number in range(BLOCK))]
-    with path.open("rb") as file:
+    with subprocess.Popen(["cat", *files], stdout=subprocess.PIPE) as cat:
+        assert cat.stdout is not None
         for number in range(expected // BLOCK + 1):
             wanted = (b"%08d" % number).join(lines)
-            found = file.read(len(wanted))
+            found = cat.stdout.read(len(wanted))
             assert wanted.startswith(found), first_difference(path, number * BLOCK, found)
 
 

@@ -205,6 +205,12 @@ class Handlers:
         self._supervisor.tell(name, "reload", done)
         return "", done
 
+    async def do_reopen(self, request: op.Empty, peer: Peer) -> op.Done:
+        """Once this is answered, nothing is written any more to files that somebody renamed."""
+        await self._session.keeper.request({"op": "reopen"})
+        self._supervisor.tell("", "log", "log files were opened anew by operator")
+        return op.Done(True, ())
+
     async def do_signal(self, request: op.SendSignal, peer: Peer) -> op.Done:
         names = self._named("signal", op.Act(request.names, request.all))
         outcomes = []

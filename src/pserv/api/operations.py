@@ -287,6 +287,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "logs", "GET", "/v1/logs", "read", Logs, Line | Place | Note | Dropped | Error, True, "Output of services."
     ),
+    Operation("reopen", "POST", "/v1/logs/reopen", "operate", Empty, Done, text="Open log files anew."),
     Operation("events", "GET", "/v1/events", "read", Events, Progress | Dropped | Error, True, "Decisions."),
     Operation("graph", "GET", "/v1/graph", "read", Names, Graph, text="Who needs whom, and which start waited."),
     Operation("show", "GET", "/v1/show", "read", Names, dict[str, Launch], text="The exact exec."),

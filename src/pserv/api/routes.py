@@ -16,6 +16,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "signal": ("POST", "/v1/signal"),
     "exec": ("POST", "/v1/exec"),
     "logs": ("GET", "/v1/logs"),
+    "reopen": ("POST", "/v1/logs/reopen"),
     "events": ("GET", "/v1/events"),
     "graph": ("GET", "/v1/graph"),
     "show": ("GET", "/v1/show"),

@@ -79,6 +79,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("pserv logs --since 10m --grep 'timed? ?out'", "of all, through rotated files"),
         ("pserv logs web --run last --level warning", "what the last run warned of"),
         ("pserv logs worker --stream stderr", "only its errors"),
+        ("pserv logs --reopen", "postrotate of logrotate"),
     ),
     "events": (
         ("pserv events -f", "decisions as they are made"),

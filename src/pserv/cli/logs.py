@@ -40,6 +40,9 @@ class Prefixes:
 
 def logs(arguments: Arguments) -> int:
     """What was printed, and with -f what comes."""
+    if arguments.flag("reopen"):
+        connect(arguments).call_raw("reopen")
+        return 0
     request = _request(arguments)
     client = connect(arguments)
     follow = arguments.flag("follow")

@@ -243,6 +243,7 @@ COMMANDS = (
             Option("run", "text", "what one run printed: its run_id (pserv status --json), or last", "ID"),
             Option("reverse", "flag", "newest first", short="r"),
             Option("timestamps", "flag", "when each line was written, where it says so", short="t"),
+            Option("reopen", "flag", "show nothing: have log files opened anew, after something renamed them"),
             Option("no-prefix", "flag", "without the names of services"),
             Option("no-pager", "flag", "no pager on a terminal ($PSERV_PAGER, $PAGER, or less)"),
         ),

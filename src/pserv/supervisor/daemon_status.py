@@ -48,6 +48,8 @@ def _trouble(session: Session) -> list[str]:
         changed = _changed(file.path, file.mtime_ns)
         if changed:
             told.append(f"{file.path} {changed}, not loaded: `pserv reload` applies it")
+    if session.tidying is not None:
+        told += session.tidying.trouble.values()
     if session.unowned:
         told.append("processes of no known run: " + ", ".join(session.unowned))
     if session.last_bug:

@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from pserv.supervisor.supervisor import Supervisor
 
 
+def tidied(supervisor: Supervisor) -> bool:
+    """Whether anything is to be done with rotated logs besides what their writer does."""
+    rules = (spec.log.rotate for spec in supervisor.specs.values())
+    return supervisor.document.daemon.log_total > 0 or any(
+        rotate.compress != "none" or rotate.max_age is not None for rotate in rules
+    )
+
+
 def tell(supervisor: Supervisor) -> None:
     """Tell how the output of what runs is to be written, where the keeper was told otherwise, or by another process."""
     changed: dict[str, Message] = {}

@@ -18,7 +18,7 @@ from pserv.model import spec, units
 from pserv.model.probe import Probe
 from pserv.model.spec import Document
 from pserv.model.states import Goal, Life, Phase
-from pserv.supervisor import hook_runs, record
+from pserv.supervisor import hook_runs, log_settings, record
 from pserv.supervisor.answers import Answers
 from pserv.supervisor.beside import Beside
 from pserv.supervisor.errands import Errands
@@ -36,6 +36,7 @@ from pserv.system.timers import Timer
 
 if TYPE_CHECKING:
     from pserv.supervisor.missed import Missed
+    from pserv.supervisor.tidying import Tidying
     from pserv.supervisor.timetable import ClockWatch
 
 Serve = Callable[["Session", list[socket.socket]], Callable[[], Awaitable[None]]]
@@ -81,6 +82,8 @@ class Session:
         self.ended: Future[int] = Future()
         self._clock_watch: ClockWatch | None = None
         self._missed: Missed | None = None
+        self.tidying: Tidying | None = None
+        """From when rotated logs are compressed or removed by age or by all their size."""
         self.deaths: list[Message] = []
         self.capabilities: Message = {}
         self.unowned: tuple[str, ...] = ()
@@ -144,6 +147,7 @@ class Session:
         self.notices.resume()
         self._set_alarm()
         self.watch_clock(resumed=resumed)
+        self.tidy_up()
         self._begin(sockets)
 
     def _begin(self, sockets: list[socket.socket]) -> None:
@@ -302,6 +306,15 @@ class Session:
 
             if missed.wanted(self.supervisor.specs):
                 self._missed = missed.Missed(self, resumed=resumed)
+
+    def tidy_up(self) -> None:
+        """Rotated logs may be declared to be treated otherwise than before."""
+        if self.tidying is None and not log_settings.tidied(self.supervisor):
+            return
+        from pserv.supervisor.tidying import Tidying
+
+        self.tidying = self.tidying or Tidying(self)
+        self.tidying.look()
 
     # -- time and the end ---------------------------------------------------------------------------------------
 

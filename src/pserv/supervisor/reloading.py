@@ -68,6 +68,7 @@ class Reloading:
             supervisor.tell("", "reload", f"configuration applied ({by})")
             session.orders.align(by)
             session.watch_clock()
+            session.tidy_up()
             session.prober.look()
             await self._keep(data)
 

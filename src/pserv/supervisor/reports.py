@@ -116,20 +116,26 @@ class Reports:
 
     def _log_report(self, report: Message, what: str) -> None:
         key, path, text = str(report["key"]), str(report.get("path", "")), str(report.get("text", ""))
+        if what == "rotated":
+            if self._session.tidying is not None:
+                self._session.tidying.rotated(path)
+            return
         said = {
             "died": f"the logger died ({text}); a new one goes on",
             "stuck": f"cannot write log {path}: {text or 'a write does not return (a stalled disk?)'}",
             "error": f"cannot write log {path}: {text}",
             "flowing": f"log {path} is written again",
+            "unrotated": f"log {path}: {text or 'it is rotated again'}",
             "restored": f"log {path}: {text}" if text else f"log {path} is written again",
         }.get(what, f"logger: {what} {text}")
         supervisor = self._session.supervisor
         if key not in supervisor.records:
             supervisor.tell("", "log", said)
             return
-        trouble = said if what in ("stuck", "error") else ""
-        if trouble != supervisor.records[key].logs.get(path, ""):
-            supervisor.log_told(key, path, trouble)
+        trouble = said if what in ("stuck", "error") or (what == "unrotated" and text) else ""
+        place = f"{path} (rotation)" if what == "unrotated" else path
+        if trouble != supervisor.records[key].logs.get(place, ""):
+            supervisor.log_told(key, place, trouble)
             supervisor.tell(key, "log", said)
 
 

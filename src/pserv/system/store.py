@@ -8,6 +8,8 @@ import socket
 
 ACCEPTED = "accepted.json"
 PREVIOUS = "previous.json"
+OWN_LOG = "daemon.log"
+"""The daemon's own log stands beside them."""
 TIMES = "schedule.json"
 """When services of `missed: run` are to run next."""
 
