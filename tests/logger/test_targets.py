@@ -289,3 +289,24 @@ def test_a_grandchild_that_holds_the_pipe_does_not_hold_the_drain(keeper: Preten
     assert set(answer["lines"]) <= {"y", ""}
     outlet.end()
     seat.hear("closed", id=outlet.id)
+
+
+@needs_root
+def test_a_file_system_that_is_read_only_is_told_and_written_once_it_can(keeper: PretendKeeper, tmp_path: Path) -> None:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    libc = ctypes.CDLL(None, use_errno=True)
+    read_only, remount = 1, 32
+    assert libc.mount(b"disk", os.fsencode(folder), b"tmpfs", read_only, None) == 0
+    try:
+        outlet = keeper.outlet(folder / "a.log")
+        outlet.print(b"one\n")
+        seat = keeper.seat(outlet)
+        assert seat.hear("error", id=outlet.id)["text"] == os.strerror(errno.EROFS)
+        assert libc.mount(b"disk", os.fsencode(folder), b"tmpfs", remount, None) == 0
+        seat.hear("restored", id=outlet.id)
+        written(seat, outlet, b"two\n")
+        assert (folder / "a.log").read_bytes() == b"one\ntwo\n"
+        seat.finish()
+    finally:
+        assert libc.umount2(os.fsencode(folder), 2) == 0
