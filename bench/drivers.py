@@ -198,6 +198,8 @@ class Supervisord(Daemon):
     """supervisord with its defaults, but for the rotation of logs, which would cut the flood's file into pieces."""
 
     name = "supervisord"
+    rotate: ClassVar[tuple[int, int]] = (0, 0)
+    """Bytes after which a log is rotated (0: never), and how many are kept."""
 
     def configure(self) -> None:
         lines = [
@@ -211,7 +213,8 @@ class Supervisord(Daemon):
         for index in range(self.load.services):
             lines += [
                 f"[program:s{index}]\ncommand={' '.join(self.service_command(index))}\nautorestart=true",
-                f"redirect_stderr=true\nstdout_logfile={self.log(index)}\nstdout_logfile_maxbytes=0",
+                f"redirect_stderr=true\nstdout_logfile={self.log(index)}\nstdout_logfile_maxbytes={self.rotate[0]}",
+                f"stdout_logfile_backups={self.rotate[1]}",
             ]
         (self.folder / "supervisord.conf").write_text("\n".join(lines) + "\n")
 
@@ -238,9 +241,12 @@ class Supervisord(Daemon):
 
 
 class Pserv(Daemon):
-    """Pserv with its defaults, but for `stable_after`, which is set to what supervisord's `startsecs` is: a second."""
+    """Pserv with its defaults, but for the rotation of logs, and for `stable_after`, which is set to what supervisord's
+    `startsecs` is: a second."""
 
     name = "pserv"
+    written: ClassVar[str] = "{rotate: none}"
+    """Its option `log`."""
 
     def configure(self) -> None:
         lines = [f"name: {self.folder.name}-{os.getpid()}", "services:" if self.load.services else "services: {}"]
@@ -251,6 +257,7 @@ class Pserv(Daemon):
                 "    restart: always",
                 "    stable_after: 1s",
                 f"    stdout: {self.log(index)}",
+                f"    log: {self.written}",
             ]
         (self.folder / "pserv.yaml").write_text("\n".join(lines) + "\n")
 

@@ -31,6 +31,8 @@ class Piped(Cat):
     """`child | a logger`, which writes `current` in a folder of its own."""
 
     command: ClassVar[tuple[str, ...]]
+    config: ClassVar[str] = "s0\n"
+    """Of svlogd: no rotation."""
 
     def log(self, index: int) -> Path:
         return self.logs / f"{self.folder.name}.d" / "current"
@@ -38,7 +40,7 @@ class Piped(Cat):
     def start(self) -> float:
         folder = self.log(0).parent
         folder.mkdir()
-        (folder / "config").write_text("s0\n")  # of svlogd: no rotation
+        (folder / "config").write_text(self.config)
         began = time.monotonic_ns()
         command = self.service_command(0)
         self._up = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=self.env())
@@ -62,27 +64,16 @@ class Svlogd(Piped):
     command = ("svlogd",)
 
 
-class Formatted(Pserv):
-    """Pserv with an option of `log`."""
-
-    option: ClassVar[str]
-
-    def configure(self) -> None:
-        super().configure()
-        file = self.folder / "pserv.yaml"
-        file.write_text(file.read_text() + f"    log: {self.option}\n")
+class Timestamps(Pserv):
+    written = "{timestamps: true, rotate: none}"
 
 
-class Timestamps(Formatted):
-    option = "{timestamps: true}"
+class Json(Pserv):
+    written = "{format: json, rotate: none}"
 
 
-class Json(Formatted):
-    option = "json"
-
-
-class ParsedJson(Formatted):
-    option = "{format: json, parse: json}"
+class ParsedJson(Pserv):
+    written = "{format: json, parse: json, rotate: none}"
 
 
 Strip = Callable[[bytes], bytes]

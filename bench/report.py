@@ -42,11 +42,13 @@ def _row(figure: Figure, values: dict[str, float]) -> Row:
 
 def _verdict(figure: Figure, values: dict[str, float]) -> str:
     told = []
+    known = {limit.of for limit in figure.limits} | {"floor", "supervisord", "pserv"}
+    others = [f"{name} {_number(value)}" for name, value in values.items() if name not in known]
     for limit in figure.limits:
         held = limit.holds(values["pserv"], values) if "pserv" in values else None
         other = "" if limit.of in ("", "floor", "supervisord") else f" ({_number(values.get(limit.of))})"
         told.append(f"{limit}{other}{'' if held is None else ' ✓' if held else ' ✗'}")
-    return ", ".join(told)
+    return ", ".join([*told, *others])
 
 
 def table(book: Book) -> str:

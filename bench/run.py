@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import alive
 import capture
+import floods
 import formats
 import life
 import probes
@@ -24,7 +25,7 @@ from figures import Book
 from stage import RESULTS, BenchError, Stage, stage, sweep
 
 LATEST = RESULTS / "latest.json"
-PARTS = ("start", "memory", "stop", "restart", "crash", "status", "idle", "log", "formats", "ready", "probes")
+PARTS = ("start", "memory", "stop", "restart", "crash", "status", "idle", "log", "floods", "formats", "ready", "probes")
 Who = tuple[type[Daemon], ...]
 
 
@@ -101,7 +102,7 @@ def _tell(text: str) -> None:
 def plan(scene: Stage, book: Book, options: argparse.Namespace) -> list[Measurement]:
     """What is asked for, in order; the measurements share nothing."""
     who: Who = options.who
-    floods = capture.floods(options.quick)
+    captured = capture.floods(options.quick)
 
     def rounds(normally: int, quick: int = 1) -> int:
         return int(options.repeat or (quick if options.quick else normally))
@@ -120,7 +121,10 @@ def plan(scene: Stage, book: Book, options: argparse.Namespace) -> list[Measurem
         Measurement({"status"}, partial(_one, scene, book, who, rounds(20, 3))),
         Measurement({"status", "idle", "crash"}, partial(_hundred, scene, book, options, rounds)),
         Measurement({"formats"}, partial(formats.captures, scene, book, formats.flood(options.quick), rounds(3))),
-        *(Measurement({"log"}, partial(capture.captures, scene, book, who, flood, rounds(3))) for flood in floods),
+        Measurement({"floods"}, partial(floods.rotating, scene, book, floods.flood(options.quick), rounds(3))),
+        Measurement({"floods"}, partial(floods.eight, scene, book, floods.flood(options.quick), rounds(3))),
+        Measurement({"floods"}, partial(floods.latencies, scene, book, floods.flood(options.quick), rounds(30, 3))),
+        *(Measurement({"log"}, partial(capture.captures, scene, book, who, flood, rounds(3))) for flood in captured),
     ]
     if Pserv in who:
         everything += [

@@ -107,8 +107,8 @@ def stage() -> Iterator[Stage]:
             ram=ram,
             child=_compile("child", folder),
             floor=_compile("floor", folder),
-            supervisor_bin=_installed("supervisord", SUPERVISOR),
-            pserv_bin=_installed("pserv", str(HERE.parent)),
+            supervisor_bin=installed("supervisord", SUPERVISOR),
+            pserv_bin=installed("pserv", str(HERE.parent)),
         )
     finally:
         sweep()
@@ -126,7 +126,7 @@ def _compile(name: str, folder: Path) -> Path:
     return program
 
 
-def _installed(name: str, *requirements: str) -> Path:
+def installed(name: str, *requirements: str) -> Path:
     """The programs of a venv with these and nothing else, kept in the results folder for the next run.
 
     Pserv has one, too: what developers have installed beside it would be imported by its libraries, and be measured.
