@@ -11,7 +11,7 @@ from pserv.system.lines import MAX_LINE
 from pserv.system.records import JSON_BEGIN, STAMP, Times, decoded, severity
 from pserv.system.scan import piece_of
 
-THINKING: Final = 2.0
+THINKING: Final = 1.0
 """Seconds of processor time for the expression on one block of lines: one that takes for ever ends the process."""
 LONGEST_PATTERN: Final = 1000
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 _-,:;=/<>@#%&~'!")
