@@ -34,6 +34,7 @@ class Roles:
             "store": store,
             "asker": self.asker,
             "tidy": self.tidy,
+            "pid_file": self.pid_file,
         }
 
     @property
@@ -59,6 +60,13 @@ class Roles:
         """One question of a probe; most of what it needs is here already."""
         sys.meta_path.insert(0, self._bundle)
         return asker(channel, argument)
+
+    def pid_file(self, channel: socket.socket, argument: str) -> int:
+        """Who waits for a pid file."""
+        sys.meta_path.insert(0, self._bundle)
+        from pserv.system import pid_files
+
+        return pid_files.waiter(channel, argument)
 
     def supervisor(self, channel: socket.socket, argument: str) -> int:
         """The supervisor, on this channel to the keeper."""

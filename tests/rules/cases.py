@@ -37,6 +37,7 @@ from pserv.model.spec import Stop as StopSpec
 from pserv.model.states import Goal, Life, Phase, Result
 from pserv.rules.machine import TABLE
 
+from .forking_cases import backgrounds
 from .hook_cases import hook_cases
 from .lazy_cases import lazy_cases
 from .lives import (
@@ -172,7 +173,6 @@ def refused() -> Iterator[Case]:
     impossible: dict[Life, tuple[type[Event], ...]] = {
         stopped(): (Spawned, SpawnFailed, DeadlinePassed),
         waiting(): (Spawned, SpawnFailed, Exited),
-        starting(): (Gone,),
         running(): (Spawned, SpawnFailed, Gone),
         ending(): (Spawned, SpawnFailed, Exited),
         backoff(): (Spawned, SpawnFailed, Exited),
@@ -301,6 +301,7 @@ CASES = (
     *exits(),
     *ends(),
     *lives_on(),
+    *backgrounds(),
     *hook_cases(),
     *SCHEDULED,
     *lazy_cases(),

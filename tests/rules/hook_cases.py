@@ -287,6 +287,8 @@ def closed() -> Iterator[Case]:
             life, Exited(RUN, signal=15, gone=not left), replace(life, pid=0, ended=ended, left=left), spec=CLOSED
         )
     yield Case(life, MainChanged(RUN, 77), replace(life, pid=77), spec=CLOSED)
+    exchanged = replace(CLOSED, type="forking")
+    yield Case(life, MainChanged(RUN, 77), replace(life, pid=77), spec=exchanged)
     over = closing(pid=0, ended=CLEAN, left=True)
     yield Case(over, MainChanged(RUN, 77), over, spec=CLOSED, late=True)
     ill = closing(goal=Goal.UP, verdict=Result.WATCHDOG, fault="unhealthy: no")

@@ -36,9 +36,12 @@ STEPS = replace(SPEC, stop=StopSpec(steps=(StopStep(3, 30.0), StopStep(15, 5.0))
 ONESHOT = ServiceSpec(exec="migrate", type="oneshot", max_runtime=30.0)
 BRIEF = replace(SPEC, max_runtime=5.0)
 NOTIFY = replace(SPEC, type="notify")
+FORKING = replace(SPEC, type="forking")
+NAMED = replace(FORKING, pid_file="/run/old.pid")
 PORT = Tcp(1)
 READY = replace(SPEC, ready=Ready(tcp=PORT))
 S6 = replace(SPEC, ready=Ready(fd=3))
+PROBED = replace(NAMED, ready=Ready(tcp=PORT))
 HEALTH = replace(SPEC, health=Health(tcp=PORT, interval=2.0, timeout=1.0, failures=2))
 """A round of failing checks takes 6 s."""
 

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from pserv.model.events import (
+    Adopt,
     Configured,
     Connected,
     DeadlinePassed,
@@ -28,6 +29,8 @@ from pserv.model.events import (
     KillHook,
     Listen,
     ListenFailed,
+    MainChanged,
+    MainUnknown,
     Ready,
     Restart,
     RunHook,
@@ -44,7 +47,7 @@ from pserv.model.events import (
 )
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Goal, Life, Phase, Result, State
-from pserv.rules import machine, restart
+from pserv.rules import forking, machine, restart
 
 LIVING = frozenset({Phase.STARTING, Phase.RUNNING, Phase.STOPPING, Phase.ENDING})
 HOOKED = frozenset({Phase.PREPARING, Phase.CLOSING, Phase.CLEANING})
@@ -157,6 +160,10 @@ class World:
                 assert self.spec.sockets, "listens on nothing"
                 assert run > self.last_run, "a run id seen before"
                 self.last_run = run
+            case Adopt(run):
+                assert self.live is not None, "nobody is left"
+                assert not self.live.main, "there is a main process"
+                assert run == self.live.run
             case Signal(run) | Kill(run):
                 assert self.live is not None, "a signal to nobody"
                 assert run == self.live.run, "a signal to another run"
@@ -251,6 +258,10 @@ class World:
             return
         self.live.main, self.live.rest = False, rest
         event = Exited(self.live.run, code, signal, gone=not rest, at=self.now)
+        if forking.goes_on(self.spec, self.life, event, self.situation()):
+            self.live.ready, self.live.well = False, None
+            self.post(event)
+            return
         clean = restart.classify(self.spec, self.life, event, self.now).result is Result.SUCCESS
         asked = self.life.phase in (Phase.CLOSING, Phase.STOPPING) and self.life.verdict is None
         self.expected_failures += not clean and not asked
@@ -258,10 +269,25 @@ class World:
             self.live = None
         self.post(event)
 
+    def main_is_found(self) -> None:
+        """The keeper knows the main process of a run that went to the background."""
+        if self.live is not None and not self.live.main and self.life.forked and not self.live.killed:
+            self.live.main, self.live.rest = True, max(self.live.rest - 1, 0)
+            self.post(MainChanged(self.live.run, 20_000 + self.live.run))
+
+    def main_is_not_found(self) -> None:
+        if self.live is not None and not self.live.main:
+            seeks = self.life.phase is Phase.STARTING
+            self.post(MainUnknown(self.live.run, "there is no process 5"))
+            assert not seeks or (self.life.phase is Phase.STOPPING) is (self.spec.pid_file is None)
+
     def rest_ends(self, survivors: tuple[str, ...] = ()) -> None:
         """What was left of the run ends, or survives SIGKILL."""
         if self.live is not None and not self.live.main and (self.live.killed or not survivors):
             run, self.live = self.live.run, None
+            self.expected_failures += self.life.forked and (
+                self.life.phase is Phase.STARTING or bool(self.life.verdict)
+            )
             self.post(Gone(run, survivors))
 
     def main_survives(self) -> None:
@@ -354,7 +380,7 @@ class World:
             return
         assert (self.live is not None) is (life.phase in LIVING), "the machine and the keeper disagree on what lives"
         if self.live is not None:
-            assert self.live.main is (life.phase is not Phase.ENDING)
+            assert self.live.main is (life.phase is not Phase.ENDING and not life.forked)
             assert bool(life.pid) is (self.live.main and not self.live.forked)
             assert life.killed is self.live.killed
         self.check_readiness(life)
@@ -364,7 +390,10 @@ class World:
         run = self.live
         if life.phase in ALIVE:
             assert run is not None
-            if self.spec.ready_by == "exec":
+            if self.spec.ready_by == "fork":
+                known = life.adopted is not None or run.ready or self.reconfigured
+                assert (life.ready_at is not None) <= known
+            elif self.spec.ready_by == "exec":
                 assert (life.ready_at is not None) <= (not run.forked or run.ready)
             elif not self.reconfigured:
                 assert (life.ready_at is not None) is (run.ready and self.spec.ready_by != "end")
@@ -372,7 +401,9 @@ class World:
             assert life.well_at is None or life.ready_at is None or life.well_at >= life.ready_at
             if life.health and not self.reconfigured:
                 assert run.well is (life.health == "healthy")
-        if life.phase is Phase.STARTING and life.pid:
+        if life.phase is Phase.RUNNING and not self.reconfigured:
+            assert (life.adopted is not None) is (self.spec.type == "forking")
+        if life.phase is Phase.STARTING and life.pid and (self.spec.type != "forking" or life.adopted is not None):
             assert life.ready_at is None, "ready, and not running"
         if life.phase not in LIVING | HOOKED:
             assert (life.ready_at, life.well_at, life.health, life.extended) == (None, None, "", None)
@@ -425,7 +456,7 @@ def run_history(world: World, codes: Sequence[int]) -> None:
     for code in numbers:
         detail = next(numbers, 0)
         world.chance = detail / 256
-        match code % 31:
+        match code % 34:
             case 0 | 1:
                 world.order(Start())
             case 2:
@@ -465,6 +496,10 @@ def run_history(world: World, codes: Sequence[int]) -> None:
                 world.is_silent()
             case 23:
                 world.asks_for_time(detail / 8)
+            case 30 | 31:
+                world.main_is_found()
+            case 32:
+                world.main_is_found() if detail % 2 else world.main_is_not_found()
             case 24 | 25 | 26:
                 world.hook_ends("exit code 1" * (detail % 3 == 0), gone=detail // 4 % 3 > 0)
             case 27 | 28:

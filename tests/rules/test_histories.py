@@ -47,6 +47,9 @@ SPECS = (
     ServiceSpec(exec="web", hooks=Hooks(pre_start=(HOOK, SHY), pre_stop=(HOOK, SHY), post_stop=(SHY, HOOK))),
     ServiceSpec(exec="web", restart="always", hooks=Hooks(pre_start=(SHY,), pre_stop=(SHY,), post_stop=(SHY,))),
     ServiceSpec(exec="job", type="oneshot", max_retries=2, restart="on-failure", hooks=Hooks(pre_start=(HOOK,))),
+    ServiceSpec(exec="old", type="forking", restart="always"),
+    ServiceSpec(exec="old", type="forking", pid_file="/run/old.pid", hooks=Hooks(pre_stop=(HOOK,), post_stop=(SHY,))),
+    ServiceSpec(exec="old", type="forking", pid_file="/run/old.pid", ready=Ready(tcp=Tcp(1)), health=HEALTH),
     ServiceSpec(exec="web", sockets=SOCKETS, lazy=True),
     ServiceSpec(exec="web", sockets=SOCKETS, lazy=True, restart="never", hooks=Hooks(pre_start=(HOOK,))),
     ServiceSpec(exec="web", sockets=SOCKETS, lazy=True, type="notify", restart="always", max_retries=2),
@@ -119,6 +122,14 @@ class Histories(RuleBasedStateMachine):
     )
     def main_ends(self, how: tuple[int | None, int | None], rest: int) -> None:
         self.world.main_ends(*how, rest=rest)
+
+    @precondition(lambda self: self.world.live and not self.world.live.main)
+    @rule(known=st.booleans())
+    def main_is_sought(self, known: bool) -> None:
+        if known:
+            self.world.main_is_found()
+        else:
+            self.world.main_is_not_found()
 
     @precondition(lambda self: self.world.live and not self.world.live.main)
     @rule(survivors=st.sampled_from([(), ("pid 5 (cp), state D",)]))

@@ -210,7 +210,7 @@ def test_the_reason_of_a_restart() -> None:
             RUNNING,
             Exited(1, 0, gone=False, at=100.9),
             Result.PROTOCOL,
-            "went to the background: run it in the foreground",
+            "went to the background: run it in the foreground, or declare type: forking",
         ),
         (RUNNING, Exited(1, 0, gone=False, at=101.1), Result.SUCCESS, "exit code 0"),
         (RUNNING, Exited(1, 0, gone=True, at=100.1), Result.SUCCESS, "exit code 0"),
@@ -248,7 +248,7 @@ def test_a_clean_end_before_it_was_ready_is_a_failure(spec: ServiceSpec) -> None
     allowed = replace(spec, success_exit_codes=(3,))
     assert restart.classify(allowed, starting, Exited(1, 3), 105.0).result is Result.PROTOCOL
     left = restart.classify(spec, starting, Exited(1, 0, gone=False), 100.5)
-    assert restart.describe(left) == "went to the background: run it in the foreground"
+    assert restart.describe(left) == "went to the background: run it in the foreground, or declare type: forking"
     for life in (RUNNING, replace(RUNNING, ready_at=None), replace(STOPPING, ready_at=None)):
         assert restart.classify(spec, life, Exited(1, 0), 105.0).result is Result.SUCCESS
     assert restart.classify(SPEC, starting, Exited(1, 0), 105.0).result is Result.SUCCESS

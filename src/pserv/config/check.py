@@ -9,7 +9,15 @@ import signal
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from pserv.config import check_instances, check_logs, check_probes, check_schedule, check_sockets, commandline
+from pserv.config import (
+    check_forking,
+    check_instances,
+    check_logs,
+    check_probes,
+    check_schedule,
+    check_sockets,
+    commandline,
+)
 from pserv.config.declared import Declared
 from pserv.config.findings import Findings, short, shown
 from pserv.config.nodes import Scalar
@@ -67,7 +75,7 @@ class Check:
         self._findings.notes.append(f"services.{declared.name}.{option}: {message}")
 
     def _instances(self, declared: Declared) -> None:
-        for option, message, hint in check_instances.mistakes(declared.spec):
+        for option, message, hint in (*check_instances.mistakes(declared.spec), *check_forking.mistakes(declared.spec)):
             self._wrong(declared, option, message, hint)
         if declared.spec.port is not None and "PORT" in declared.spec.env:
             self._note(declared, "port", f"has no effect on PORT: env sets it to {shown(declared.spec.env['PORT'])}")
@@ -273,7 +281,11 @@ class Check:
         self._note(declared, "depends_on", told)
 
     def _shared_files(self) -> None:
-        """Two writers of one file would cut each other's lines, and could not rotate it."""
+        """Two writers of one file would cut each other's lines, and could not rotate it; a pid file names one."""
+        specs = [(name, declared.spec) for name, declared in self._services.items()]
+        for name, message, hint in check_forking.shared(specs):
+            self._findings.service = name
+            self._wrong(self._services[name], "pid_file", message, hint)
         writers: dict[str, tuple[str, str]] = {}
         for name, option, path in self._outputs():
             writer, other = writers.setdefault(os.path.realpath(path), (name, option))

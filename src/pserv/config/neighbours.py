@@ -124,8 +124,7 @@ _SERVICE: Final = {
     "concurrencypolicy": "here it is called overlap: skip (Forbid), queue, or kill (Replace)",
     "backofflimit": "here it is written restart: on-failure:5",
     "suspend": "stop it by pserv stop NAME; it runs again after pserv start NAME",
-    "pidfile": "not needed: run the program in the foreground",
-    "pid_file": "not needed: run the program in the foreground",
+    "pidfile": "here it is written type: forking, with pid_file; better run the program in the foreground",
 }
 
 _TOP: Final = {

@@ -1,4 +1,4 @@
-"""Another process of a run in the place of its main process (MAINPID of sd_notify(3)). Who says so, is not asked."""
+"""Another process of a run in the place of its main process (MAINPID, a pid file). Who says so, is not asked."""
 
 from __future__ import annotations
 
@@ -34,12 +34,16 @@ class Adopting:
             pidfd = os.pidfd_open(pid)
         except (OSError, AttributeError):  # gone, or this system cannot hold a process
             return False
+        self.take(run, pid, pidfd)
+        return True
+
+    def take(self, run: Run, pid: int, pidfd: int) -> None:
+        """Let it be the main process; the descriptor holds it."""
         self.release(run)
         self._records.leaders.pop(run.pid, None)
         run.pid, run.pidfd = pid, pidfd
         self._records.leaders[pid] = run
         self.watch(run)
-        return True
 
     def watch(self, run: Run) -> None:
         """SIGCHLD tells the ends of our children only; this one may still be a child of the process before it."""

@@ -123,6 +123,8 @@ class Commands:
             keeper.notices.storing.discard(record)
         elif record.run is None or record.run.number != command["run"]:
             return  # gone already; the report of it and this command passed each other
+        elif what == "adopt":
+            keeper.following.adopt(record.run, command.get("pid"))
         elif what == "signal":
             keeper.signals.send(record.run, int(command["signal"]), command.get("scope", "main"))
         else:

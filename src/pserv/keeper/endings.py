@@ -215,15 +215,28 @@ class Endings:
 
     # The end of a run.
 
-    def _gone(self, run: Run, survivors: tuple[str, ...] = ()) -> None:
-        """Nothing is left, or nothing that SIGKILL could end: give up the pid and the folder."""
+    def revive(self, run: Run) -> None:
+        """Another process of the run is to take the place of its main process, which has ended and been told of."""
+        self._wait_no_more(run)
+        self._records.leaders.pop(run.pid, None)
+        usage.at_reaping(run, End(None, None, False, 0.0))
+        run.end = None
+        run.state = runs.RUNNING
+        run.reaped = run.told = run.drained = False
+        run.strays.clear()
+
+    def _wait_no_more(self, run: Run) -> None:
         self._waiting.pop(run.number, None)
         self._due.discard(run.number)
-        self._loop.cancel(("survivors", run.number))
         if run.events >= 0:
             self._loop.unwatch(run.events)
             os.close(run.events)
             run.events = -1
+
+    def _gone(self, run: Run, survivors: tuple[str, ...] = ()) -> None:
+        """Nothing is left, or nothing that SIGKILL could end: give up the pid and the folder."""
+        self._wait_no_more(run)
+        self._loop.cancel(("survivors", run.number))
         run.gone = True
         self._notices.close(run)
         self._adopting.release(run)

@@ -13,6 +13,7 @@ from pserv.keeper.adopting import Adopting
 from pserv.keeper.boot import Boot
 from pserv.keeper.commands import Commands
 from pserv.keeper.endings import Endings
+from pserv.keeper.following import Following
 from pserv.keeper.link import Trace
 from pserv.keeper.loop import READ, Loop
 from pserv.keeper.membership import Membership
@@ -63,6 +64,9 @@ class Keeper:
             self.loop, self.records, self.reports, self.streams, self.spawning, self.notices, self.adopting, self.roles,
             self.membership, self.signals, boot.drain_timeout,
         )  # fmt: skip
+        self.following = Following(
+            self.reports, self.notices.member, self.membership, self.adopting.take, self.endings.revive
+        )
         self.order = Order(self)
         self.upgrade = Upgrade(self)
         self.readers = Readers(self.roles)

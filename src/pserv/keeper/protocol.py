@@ -12,6 +12,8 @@ Supervisor to keeper:
 
     - `{"do": "spawn", "run", "launch": LAUNCH}`
     - `{"do": "signal", "run", "signal", "scope": "main"|"group"|"rest"|"all"}`
+    - `{"do": "adopt", "run", "pid"?}` - after `exited`: this process, or the only one that is left and is no child of
+      another of the run, is its main process from now on. Report `adopted` or `unadopted` follows.
     - `{"do": "kill", "run"}` - SIGKILL to all of the run, to the fix point; report `gone` follows.
     - `{"do": "forget"}` - drop the record of the key (refused while a run of it lives).
     - `{"do": "discard"}` - close the descriptors that runs of the key gave us to keep.
@@ -90,6 +92,8 @@ Keeper to supervisor:
       key, when that changed. At most 32 of a run are told and not acknowledged. All that were sent before the end of
       the main process come before `exited`, and likewise
     - `ready` {at}: a line came on the descriptor of `ready_fd`.
+    - `adopted` {pid}: the run goes on with another main process; an `exited` for its end follows.
+    - `unadopted` {pid|null, text}: it does not, and why.
     - `gone` {survivors: [text], strays: count} follows an `exited` whose `gone` was false, once.
     - `connection` {socket, at}: somebody waits at a socket of a `listen`; once, then it is not looked at any more.
     - `listen-failed` {errno, text, detail, at}: a socket of a `listen` cannot be opened; none of them was.

@@ -206,7 +206,7 @@ def _launch_problem(launch: Message) -> str | None:
 
 def _other_problem(command: Message, latest: int | None) -> str | None:
     run = command.get("run")
-    if command.get("do") not in ("signal", "kill"):
+    if command.get("do") not in ("signal", "kill", "adopt"):
         return "unknown command"
     if not isinstance(run, int) or latest is None or run > latest:
         return f"no such run: {run}"

@@ -145,10 +145,17 @@ class Extended(Event, frozen=True, tag=True):
 
 
 class MainChanged(Event, frozen=True, tag=True):
-    """Another process of the run is its main process now (MAINPID)."""
+    """Another process of the run is its main process now (MAINPID, or it went to the background)."""
 
     run: int
     pid: int
+
+
+class MainUnknown(Event, frozen=True, tag=True):
+    """Which process is the main one of a run that went to the background is not known, or not yet: `why`."""
+
+    run: int
+    why: str
 
 
 class HookEnded(Event, frozen=True, tag=True):
@@ -215,6 +222,12 @@ class Kill(Effect, frozen=True, tag=True):
 
 class Listen(Effect, frozen=True, tag=True):
     """Open the sockets of the service where they are not, and tell of the first connection."""
+
+    run: int
+
+
+class Adopt(Effect, frozen=True, tag=True):
+    """Let the one process that is left of the run be its main process; `MainChanged` or `MainUnknown` follows."""
 
     run: int
 

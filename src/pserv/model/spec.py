@@ -101,12 +101,17 @@ class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         Annotated[int, Meta(ge=-1000, le=1000)] | None, fixed("Preference of the OOM killer (Linux).")
     ] = None
     type: Annotated[
-        Literal["simple", "notify", "oneshot"],
+        Literal["simple", "notify", "oneshot", "forking"],
         fixed(
             "simple: ready when it runs, or when `ready` says so; notify: when it sends READY=1 (sd_notify); "
-            "oneshot: does its work, ends, and is ready then."
+            "oneshot: does its work, ends, and is ready then; forking: goes to the background, and is ready when the "
+            "main process that it leaves is known."
         ),
     ] = "simple"
+    pid_file: Annotated[
+        Path | None,
+        fixed("Names the main process of `type: forking`; without it that is the one process that is left."),
+    ] = None
     autostart: Annotated[bool, live("Started with the daemon.")] = True
     instances: Annotated[
         Annotated[int, Meta(ge=0, le=10_000)] | None,
@@ -211,13 +216,15 @@ class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         return self.restart or ("never" if self.type == "oneshot" else "on-failure")
 
     @property
-    def ready_by(self) -> Literal["exec", "notify", "probe", "end"]:
-        """What makes a run of it ready: execve, its own word, a probe's success, its end."""
+    def ready_by(self) -> Literal["exec", "notify", "probe", "end", "fork"]:
+        """What makes a run of it ready: execve, its own word, a probe's success, its end, a known main process."""
         if self.type == "oneshot":
             return "end"
         if self.type == "notify":
             return "notify"
-        return "exec" if self.ready is None and self.health is None else "probe"
+        if self.ready is not None or self.health is not None:
+            return "probe"
+        return "fork" if self.type == "forking" else "exec"
 
     @property
     def time_to_start(self) -> float | None:

@@ -158,6 +158,10 @@ class Life(msgspec.Struct, frozen=True, omit_defaults=True):
     run: int = 0
     """The run that lives or lived last; 0 before the first."""
     pid: int = 0
+    forked: bool = False
+    """The command of a `forking` service has ended, and which process is its main one is not known yet."""
+    adopted: float | None = None
+    """When the main process of a `forking` service became known."""
     started: float = 0.0
     """When the current run was spawned; 0 when none lives."""
     ready_at: float | None = None

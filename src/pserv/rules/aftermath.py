@@ -20,7 +20,7 @@ SIGTERM = 15
 def spawn_failed(spec: ServiceSpec, life: Life, event: SpawnFailed, situation: Situation) -> Decision:
     """as the goal and the policy say; a failed spawn is never tried again at once"""
     ended = restart.classify_spawn(life, event, situation.now)
-    return over(spec, replace(life, ended=ended), situation, _crash(life, ended))
+    return over(spec, replace(life, ended=ended), situation, crash(life, ended))
 
 
 def listen_failed(spec: ServiceSpec, life: Life, event: ListenFailed, situation: Situation) -> Decision:
@@ -37,7 +37,7 @@ def exited(spec: ServiceSpec, life: Life, event: Exited, situation: Situation) -
 def ended(spec: ServiceSpec, life: Life, event: Exited, situation: Situation) -> tuple[Life, tuple[Effect, ...]]:
     """The life with how its main process ended."""
     end = restart.classify(spec, life, event, situation.now)
-    return replace(life, ended=end, pid=0), _crash(life, end)
+    return replace(life, ended=end, pid=0), crash(life, end)
 
 
 def after_exit(
@@ -53,6 +53,8 @@ def after_exit(
     if life.killed:
         return Decision(rest, effects)
     deadline = soonest(situation.now + REST_TIMEOUT, latest)
+    if latest is not None and spec.type == "forking" and life.adopted is None:
+        deadline = latest  # it was to stop while it went to the background: the rest is the service
     return Decision(replace(rest, deadline=deadline), (*effects, Signal(life.run, SIGTERM, "rest")))
 
 
@@ -83,10 +85,12 @@ def _killed_for(life: Life) -> str:
 
 def unseen(life: Life, event: Gone, situation: Situation) -> tuple[Life, tuple[Effect, ...]]:
     """The life with the end of a main process that nobody saw."""
-    result = life.verdict or Result.SIGNAL
     uptime = max(situation.now - life.started, 0.0) if life.started else 0.0
-    end = Ended(result, life.run, situation.now, uptime, signal=9, detail=life.fault, killed=life.killed)
-    return replace(life, ended=end, survivors=event.survivors), _crash(life, end)
+    end = Ended(Result.SIGNAL, life.run, situation.now, uptime, signal=9, detail=life.fault, killed=life.killed)
+    if life.forked and not life.killed:
+        end = replace(end, result=Result.SUCCESS, signal=None, code=0)
+    end = replace(end, result=life.verdict or end.result)
+    return replace(life, ended=end, survivors=event.survivors), crash(life, end)
 
 
 def buried(spec: ServiceSpec, life: Life, event: Exited | Gone, situation: Situation) -> Decision:
@@ -158,7 +162,7 @@ def follow(spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[E
     return Decision(begun.life, effects + begun.effects)
 
 
-def _crash(life: Life, ended: Ended) -> tuple[Effect, ...]:
+def crash(life: Life, ended: Ended) -> tuple[Effect, ...]:
     """A record is kept of failures, not of what an operator stopped however it ended."""
     asked = life.phase in (Phase.CLOSING, Phase.STOPPING) and life.verdict is None
     return () if asked or ended.result is Result.SUCCESS else (Failed(ended.run),)

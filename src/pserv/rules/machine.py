@@ -1,7 +1,7 @@
 """The life of a service as one table: (phase, event) -> what is done, and where that may lead.
 
-What each cell does is in `starting`, `lazy`, `readiness`, `stopping`, `aftermath` and `hooks`. Diagram and table in
-the docs are drawn from here.
+What each cell does is in `starting`, `lazy`, `readiness`, `forking`, `stopping`, `aftermath` and `hooks`. Diagram and
+table in the docs are drawn from here.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pserv.model.events import (
     Hurry,
     ListenFailed,
     MainChanged,
+    MainUnknown,
     Ready,
     Restart,
     Run,
@@ -43,7 +44,7 @@ from pserv.model.events import (
 )
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Goal, Life, Phase, Result
-from pserv.rules import aftermath, due, hooks, readiness, starting, stopping
+from pserv.rules import aftermath, due, forking, hooks, readiness, starting, stopping
 from pserv.rules.decision import Decision, stay
 
 __all__ = ["TABLE", "Cell", "Decision", "Table", "decide", "settled", "succeeded"]
@@ -74,6 +75,9 @@ WANTED = (*BEGUN, LISTENING)
 
 OVER = (CLEANING, *WANTED, BACKOFF, EXITED)
 """Where the policy leads after the end of a run."""
+
+OVER_FAILED = (CLEANING, *WANTED, BACKOFF)
+"""Where the policy leads after a failure."""
 
 ENDED = (CLEANING, STOPPED, *WANTED, BACKOFF)
 """Where the end of a run that was to be stopped leads."""
@@ -140,10 +144,12 @@ TABLE: Table = {
     (STARTING, Unhealthy): Cell(stay, (STARTING,)),
     (STARTING, WatchdogExpired): Cell(stopping.watchdog_expired, (STOPPING,)),
     (STARTING, Extended): Cell(readiness.extended, (STARTING,)),
-    (STARTING, MainChanged): Cell(stopping.main_changed, (STARTING,)),
+    (STARTING, MainChanged): Cell(forking.main_found, (STARTING, RUNNING)),
+    (STARTING, MainUnknown): Cell(forking.main_unknown, (STARTING, STOPPING)),
     (STARTING, ClockChanged): Cell(due.retime, (STARTING,)),
     (STARTING, SpawnFailed): Cell(aftermath.spawn_failed, (STOPPED, CLEANING, *BEGUN, BACKOFF)),
-    (STARTING, Exited): Cell(aftermath.exited, (STOPPED, *OVER, ENDING)),
+    (STARTING, Exited): Cell(forking.exited, (STOPPED, *OVER, ENDING)),
+    (STARTING, Gone): Cell(forking.gone, OVER_FAILED),
     # Up and ready; the deadline is when a streak of restarts is over, or max_runtime.
     (RUNNING, Start): Cell(stay, (RUNNING,)),
     (RUNNING, Stop): Cell(stopping.stop, (CLOSING, STOPPING)),
@@ -160,7 +166,7 @@ TABLE: Table = {
     (RUNNING, StartFailed): Cell(stopping.start_failed, (CLOSING, STOPPING)),
     (RUNNING, Extended): Cell(readiness.extended, (RUNNING,)),
     (RUNNING, MainChanged): Cell(stopping.main_changed, (RUNNING,)),
-    (RUNNING, Exited): Cell(aftermath.exited, (*OVER, ENDING)),
+    (RUNNING, Exited): Cell(forking.exited, (*OVER, ENDING)),
     # A pre_stop hook runs; the deadline is its. The main process may end meanwhile.
     (CLOSING, Start): Cell(stopping.start_when_gone, (CLOSING,)),
     (CLOSING, Stop): Cell(stopping.stop_for_good, (CLOSING,)),
@@ -186,7 +192,7 @@ TABLE: Table = {
     (STOPPING, SpawnFailed): Cell(aftermath.spawn_failed, ENDED),
     (STOPPING, Extended): Cell(stopping.extended, (STOPPING,)),
     (STOPPING, MainChanged): Cell(stopping.main_changed, (STOPPING,)),
-    (STOPPING, Exited): Cell(aftermath.exited, (*ENDED, ENDING)),
+    (STOPPING, Exited): Cell(forking.exited, (*ENDED, ENDING)),
     (STOPPING, Gone): Cell(aftermath.gone_unseen, ENDED),
     # The main process has ended, the rest of its run has not; the deadline is SIGKILL's, none after it.
     (ENDING, Start): Cell(stopping.start_when_gone, (ENDING,)),
@@ -265,6 +271,8 @@ def _late(life: Life, event: Event, now: float) -> bool:
             return life.hook is None or run != life.hook.run
         case StartFailed(run=run):
             return run != life.run or life.phase is not RUNNING
+        case MainUnknown(run=run):
+            return run != life.run or life.phase is not STARTING or not life.forked
         case MainChanged(run=run) if life.phase is CLOSING:
             return run != life.run or not life.pid
         case Extended(run=run) | MainChanged(run=run):

@@ -23,7 +23,7 @@ def ready(spec: ServiceSpec, life: Life, event: Ready, situation: Situation) -> 
     reason = "ready again"
     if life.phase is Phase.STARTING:
         took = units.show_duration(max(at - (life.started or life.since), 0.0))
-        reason = f"{life.reason.removesuffix(waits(spec))}; ready after {took}"
+        reason = f"{led_here(spec, life)}; ready after {took}"
     told = f"{reason}: {event.why}" if event.why else reason
     return after_news(spec, replace(life, ready_at=at, reason=told), situation.now, at)
 
@@ -55,7 +55,8 @@ def configured(spec: ServiceSpec, life: Life, event: Configured, situation: Situ
     if spec.health is None and life.health:
         reason = "its health is not probed any more" if life.health == "unhealthy" else life.reason
         known = replace(known, health="", reason=reason)
-    answered = spec.ready_by == "exec" or (_by_health(spec) and life.health == "healthy")
+    answered = spec.ready_by == "exec" or (spec.ready_by == "fork" and life.adopted is not None)
+    answered = answered or (_by_health(spec) and life.health == "healthy")
     if life.started and life.ready_at is None and answered:
         known = replace(known, ready_at=situation.now, reason="ready: it is not waited for any more")
     return after_news(spec, known, situation.now)
@@ -70,14 +71,25 @@ def after_news(spec: ServiceSpec, life: Life, now: float, at: float | None = Non
     if life.ready_at is not None and life.health != "unhealthy":
         well_at = next(time for time in (life.well_at, at, now) if time is not None)
     known = replace(life, well_at=well_at)
-    if life.phase is Phase.STARTING and life.started and life.ready_at is not None:
+    known_main = not life.forked and (spec.type != "forking" or life.adopted is not None)
+    if life.phase is Phase.STARTING and life.started and life.ready_at is not None and known_main:
         known = replace(known, phase=Phase.RUNNING, since=now, extended=None)
     deadline = start_deadline(spec, known) if known.phase is Phase.STARTING else run_deadline(spec, known)
     return Decision(replace(known, deadline=deadline))
 
 
-def waits(spec: ServiceSpec) -> str:
+def led_here(spec: ServiceSpec, life: Life) -> str:
+    """The reason of a start without what it still waits for."""
+    awaited = waits(spec, life)
+    return life.reason.partition(awaited)[0] if awaited else life.reason
+
+
+def waits(spec: ServiceSpec, life: Life) -> str:
     """What a run that is not ready yet waits for, as the end of a reason."""
+    if spec.type == "forking" and life.adopted is None:
+        if not life.forked:
+            return "; waits until it has gone to the background"
+        return f"; waits for {spec.pid_file}" if spec.pid_file else "; waits until its main process is known"
     if spec.ready_by == "notify":
         return "; waits for READY=1"
     if spec.ready is not None and spec.ready.fd is not None:

@@ -102,7 +102,7 @@ def describe(ended: Ended) -> str:
     if ended.step:
         return describe_step(ended.step, ended.errno, ended.detail, ended.text)
     if ended.result is Result.PROTOCOL:
-        return "went to the background: run it in the foreground"
+        return "went to the background: run it in the foreground, or declare type: forking"
     if ended.result is Result.OOM_KILL:
         return "killed by the OOM killer"
     if ended.signal is not None:
@@ -170,7 +170,12 @@ def classify(spec: ServiceSpec, life: Life, event: Exited, now: float) -> Ended:
     at = now if event.at is None else event.at
     uptime = max(at - life.started, 0.0) if life.started else 0.0
     result = _result(spec, life, event, uptime)
-    early = result is Result.SUCCESS and life.phase is Phase.STARTING and spec.ready_by in ("notify", "probe")
+    early = ""
+    if result is Result.SUCCESS and life.phase is Phase.STARTING:
+        if spec.type == "forking" and life.adopted is None:
+            early = "ended without leaving a process in the background"
+        elif spec.ready_by in ("notify", "probe"):
+            early = f"ended with exit code {event.code or 0} before it was ready"
     return Ended(
         result=Result.PROTOCOL if early else result,
         run=life.run,
@@ -178,7 +183,7 @@ def classify(spec: ServiceSpec, life: Life, event: Exited, now: float) -> Ended:
         uptime=uptime,
         code=event.code,
         signal=event.signal,
-        detail=f"ended with exit code {event.code or 0} before it was ready" if early else life.fault,
+        detail=early or life.fault,
         killed=life.killed,
     )
 

@@ -65,7 +65,7 @@ def spawned(spec: ServiceSpec, life: Life, event: Spawned, situation: Situation)
     if spec.ready_by == "exec" and life.ready_at is None:
         runs = replace(runs, ready_at=at)
     if runs.ready_at is None:
-        runs = replace(runs, reason=life.reason + readiness.waits(spec))
+        runs = replace(runs, reason=life.reason + readiness.waits(spec, runs))
     return readiness.after_news(spec, runs, situation.now, at)
 
 

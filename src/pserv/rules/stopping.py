@@ -93,6 +93,8 @@ def start_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situatio
             return _stopping(spec, life, situation, f"the next run is due at {life.due.text}")
         return after_news(spec, schedule.caught_up(spec, life, situation), situation.now)
     limit = time_to_start(spec, life)
+    if life.forked and spec.pid_file:
+        return _overdue(spec, life, situation, limit, f"{spec.pid_file} named no main process within ")
     return _overdue(spec, life, situation, limit, "not ready after ", lacks(spec, situation.answer))
 
 
@@ -164,7 +166,7 @@ def rest_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situation
 
 def main_changed(spec: ServiceSpec, life: Life, event: MainChanged, situation: Situation) -> Decision:
     """note the pid, whose end is the run's from now on"""
-    return Decision(replace(life, pid=event.pid))
+    return Decision(replace(life, pid=event.pid, forked=False))
 
 
 def spawned_late(spec: ServiceSpec, life: Life, event: Spawned, situation: Situation) -> Decision:
@@ -200,7 +202,8 @@ def _send(spec: ServiceSpec, life: Life, step: int, now: float, cause: str) -> D
     wait = units.show_duration(this.timeout)
     reason = f"{cause}: sent {signal_name(this.signal)}, then {following(spec, step)} in {wait}"
     sent = replace(life, step=step, deadline=now + this.timeout, reason=reason)
-    return Decision(sent, (Signal(life.run, this.signal, spec.stop_scope),))
+    # As long as no process is known to be the main one, all of them are asked.
+    return Decision(sent, (Signal(life.run, this.signal, "all" if life.forked else spec.stop_scope),))
 
 
 def following(spec: ServiceSpec, step: int) -> str:

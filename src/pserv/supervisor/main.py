@@ -24,6 +24,7 @@ from pserv.supervisor.beside import Beside
 from pserv.supervisor.errands import Errands
 from pserv.supervisor.notices import Notices
 from pserv.supervisor.orders import DAEMON, Orders
+from pserv.supervisor.pid_files import PidFiles
 from pserv.supervisor.prober import Asked, Prober
 from pserv.supervisor.reloading import Reloading
 from pserv.supervisor.reports import Reports
@@ -125,6 +126,7 @@ class Session:
         self.errands = Errands(self.tasks, self.keeper, self.next_run)
         self.prober = Prober(self.tasks, self.supervisor, self.clock, self._question, self.bug)
         self.notices = Notices(self.tasks, self.supervisor)
+        self.pid_files = PidFiles(self)
         self.reloading = Reloading(self)
         self.beside = self.supervisor.hooks = Beside(self)
         self.reports = Reports(self)
@@ -143,12 +145,17 @@ class Session:
             for text in document.notes:
                 self.supervisor.tell("", "config", text)
             self.orders.align("daemon start", start=self.boot.start)
-        self.prober.look()
-        self.notices.resume()
-        self._set_alarm()
+        self._take_up()
         self.watch_clock(resumed=resumed)
         self.tidy_up()
         self._begin(sockets)
+
+    def _take_up(self) -> None:
+        """Begin all that follows from specs and lives alone."""
+        self.prober.look()
+        self.notices.resume()
+        self.pid_files.look()
+        self._set_alarm()
 
     def _begin(self, sockets: list[socket.socket]) -> None:
         try:
@@ -272,14 +279,13 @@ class Session:
                 self._paused = True
                 self.prober.stop()
                 self.notices.stop()
+                self.pid_files.stop()
                 self.keeper.send({"op": "yielded"})
                 if self._alarm is not None:
                     self._alarm.cancel()
             case "resume":
                 self._paused = False
-                self.prober.look()
-                self.notices.resume()
-                self._set_alarm()
+                self._take_up()
 
     def _lost(self) -> None:
         """The keeper died: nobody waits for the services any more, so nothing is left running."""

@@ -77,7 +77,7 @@ def upcoming(name: str, spec: ServiceSpec, life: Life, now: float) -> str:
         case Phase.PREPARING:
             return f"{_until_hook(life, left)}; it is started once its pre_start hooks are done"
         case Phase.STARTING:
-            return _until_ready(spec, left) + _overlap(spec, life)
+            return _until_ready(spec, life, left) + _overlap(spec, life)
         case Phase.RUNNING:
             end = readiness.ends_at(spec, life)
             limit = "" if end is None else f"it is ended in {_span(end - now)}, at its max_runtime; "
@@ -85,7 +85,10 @@ def upcoming(name: str, spec: ServiceSpec, life: Life, now: float) -> str:
     return _until_gone(spec, life, left)
 
 
-def _until_ready(spec: ServiceSpec, left: str) -> str:
+def _until_ready(spec: ServiceSpec, life: Life, left: str) -> str:
+    if life.forked:
+        named = f"{spec.pid_file} names its main process" if spec.pid_file else "its main process is known"
+        return f"it is stopped in {left} unless {named} by then" if left else f"{named}, or it ends"
     if spec.ready_by == "end":
         return "it runs to its end" + (f"; it is ended in {left}" if left else "")
     return f"it is stopped in {left} unless it is ready by then" if left else "it is ready, or it ends"

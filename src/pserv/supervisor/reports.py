@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 from pserv.keeper.protocol import Message
 from pserv.model.errors import Refused
-from pserv.model.events import Connected, Exited, Gone, HookEnded, HookGone, ListenFailed, Spawned, SpawnFailed
+from pserv.model.events import (
+    Connected,
+    Exited,
+    Gone,
+    HookEnded,
+    HookGone,
+    ListenFailed,
+    MainChanged,
+    MainUnknown,
+    Spawned,
+    SpawnFailed,
+)
 from pserv.supervisor import hook_runs
 from pserv.supervisor.orders import DAEMON
 
@@ -69,6 +80,10 @@ class Reports:
                 number, text = int(report["errno"]), str(report.get("text", "")) + _advice(report)
                 failed = ListenFailed(run, number, report.get("detail", ""), text, report.get("at"))
                 self._session.supervisor.post(name, failed, ack, report)
+            case "adopted":
+                self._session.supervisor.post(name, MainChanged(run, int(report["pid"])), ack)
+            case "unadopted":
+                self._session.supervisor.post(name, MainUnknown(run, str(report["text"])), ack)
             case "notice":
                 self._session.notices.take(name, report, ack)
             case "ready":

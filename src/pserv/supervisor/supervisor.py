@@ -12,6 +12,7 @@ import msgspec
 from pserv.keeper.protocol import Message
 from pserv.model.errors import Refused
 from pserv.model.events import (
+    Adopt,
     Change,
     ClockChanged,
     DeadlinePassed,
@@ -306,6 +307,8 @@ class Supervisor:
                     commands.append({"do": "listen", "run": run, "sockets": launches.sockets(self.specs[name])})
                 case Signal(run, number, scope):
                     commands.append({"do": "signal", "run": run, "signal": number, "scope": scope})
+                case Adopt(run):
+                    commands.append({"do": "adopt", "run": run})
                 case Kill(run):
                     commands.append({"do": "kill", "run": run})
                 case RunHook(run):
