@@ -35,6 +35,7 @@ class Roles:
             "asker": self.asker,
             "tidy": self.tidy,
             "pid_file": self.pid_file,
+            "watcher": self.watcher,
         }
 
     @property
@@ -67,6 +68,13 @@ class Roles:
         from pserv.system import pid_files
 
         return pid_files.waiter(channel, argument)
+
+    def watcher(self, channel: socket.socket, argument: str) -> int:
+        """Who watches files for all services."""
+        sys.meta_path.insert(0, self._bundle)
+        from pserv.system import watching
+
+        return watching.watcher(channel, argument)
 
     def supervisor(self, channel: socket.socket, argument: str) -> int:
         """The supervisor, on this channel to the keeper."""

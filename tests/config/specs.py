@@ -31,6 +31,7 @@ _SIMPLE: dict[str, st.SearchStrategy[Any]] = {
     "count": st.one_of(st.integers(0, 100), st.just(ALL)),
     "period": st.sampled_from([0.0, 60.0, 3600.0, 86400.0, 604800.0, 21600.0]),
     "signal": st.sampled_from([1, 2, 3, 9, 10, 15]),
+    "reaction": st.sampled_from(["restart", "reload", "HUP"]),
     "octal": st.integers(0, 0o7777),
     "port": st.integers(1, 65535),
     "words": st.lists(NAMES, max_size=3, unique=True).map(tuple),

@@ -13,6 +13,7 @@ from pserv.model.listening import Socket
 from pserv.model.needs import Need
 from pserv.model.probe import File, Health, Http, Log, Ready, Tcp, Unix
 from pserv.model.spec import Backoff, DaemonSpec, Document, Extends, ServiceSpec, Stop, StopStep
+from pserv.model.watching import Watch
 from pserv.rules import reload
 
 CHANGED: dict[str, Any] = {
@@ -53,6 +54,7 @@ CHANGED: dict[str, Any] = {
     "stderr": "/var/log/err",
     "essential": True,
     "tty": True,
+    "watch": Watch(paths=("/src",)),
     "ready": Ready(tcp=Tcp(1)),
     "health": Health(tcp=Tcp(1)),
     "watchdog": 30.0,

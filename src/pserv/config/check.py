@@ -16,6 +16,7 @@ from pserv.config import (
     check_probes,
     check_schedule,
     check_sockets,
+    check_watch,
     commandline,
 )
 from pserv.config.declared import Declared
@@ -59,6 +60,7 @@ class Check:
             self._life(declared)
             self._probes(declared)
             self._sockets(declared)
+            self._watch(declared)
             self._places(declared)
             if lack := check_logs.missing(declared.spec.log):
                 self._wrong(declared, "log", *lack, "rotate", "compress")
@@ -211,6 +213,12 @@ class Check:
             self._wrong(declared, option, message, hint, *inner)
         for told in check_sockets.notes(first, self._uid):
             self._note(declared, "sockets", told)
+
+    def _watch(self, declared: Declared) -> None:
+        if self._findings.told(declared.name, [".watch"]):
+            return
+        for (option, *inner), message, hint in check_watch.mistakes(declared.spec):
+            self._wrong(declared, option, message, hint, *inner)
 
     def _places(self, declared: Declared) -> None:
         spec = check_instances.first(declared.name, declared.spec)

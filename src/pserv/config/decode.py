@@ -140,13 +140,15 @@ class Decoder:
                 return self._pair(shape, node, pair, path)
             return self.struct(shape, node, path)
         short_form = SHORT.get(shape.cls)
-        if short_form is None or not isinstance(node, Scalar):
+        listed = short_form is not None and shape.options[short_form].shape.kind == "list"
+        if short_form is None or not (isinstance(node, Scalar) or listed):
             raise Wrong(f"{self._described(node)} where a mapping is expected", _as_struct(shape, node, path))
         option = shape.options[short_form]
         try:
             return {short_form: self._value(option.shape, node, path)}
         except Wrong as wrong:
-            raise Wrong(wrong.message, self._meant(shape, short_form, node, path) or wrong.hint) from None
+            meant = self._meant(shape, short_form, node, path) if isinstance(node, Scalar) else ""
+            raise Wrong(wrong.message, meant or wrong.hint) from None
 
     def _pair(self, shape: Shape, node: Mapping, names: tuple[str, str], path: Path) -> Written:
         written: Written = {}

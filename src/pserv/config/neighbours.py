@@ -124,6 +124,9 @@ _SERVICE: Final = {
     "concurrencypolicy": "here it is called overlap: skip (Forbid), queue, or kill (Replace)",
     "backofflimit": "here it is written restart: on-failure:5",
     "suspend": "stop it by pserv stop NAME; it runs again after pserv start NAME",
+    "develop": "here it is written watch: src",
+    "ignorewatch": "here it is written watch: {paths: [src], ignore: [node_modules]}",
+    "autoreload": "here it is written watch: src",
     "pidfile": "here it is written type: forking, with pid_file; better run the program in the foreground",
 }
 
@@ -141,6 +144,20 @@ _TOP: Final = {
     "supervisord": _called("daemon"),
     "settings": _called("daemon"),
     "default": _called("defaults"),
+}
+
+_WATCH: Final = {
+    # compose, pm2, process-compose, editors' tools
+    "path": _called("paths"),
+    "files": _called("paths"),
+    "include": _called("paths"),
+    "exclude": _called("ignore"),
+    "ignored": _called("ignore"),
+    "ignorewatch": _called("ignore"),
+    "delay": _called("debounce"),
+    "action": _called("on_change"),
+    "signal": "here it is written on_change: HUP",
+    "recursive": "not needed: folders are watched with all that is in them",
 }
 
 _BACKOFF: Final = {
@@ -225,6 +242,7 @@ _TABLES: Final = {
     "ServiceSpec": _SERVICE,
     "top": _TOP,
     "Backoff": _BACKOFF,
+    "Watch": _WATCH,
     "Stop": _STOP,
     "Need": _NEED,
     "Ready": _PROBE,

@@ -49,6 +49,7 @@ EXPECTED: Final = {
     "count": "a whole number, or none",
     "period": f"hourly, daily, weekly, none, or a duration of a minute at least: {units.DURATION_FORMS}",
     "signal": f"a signal: {units.SIGNAL_FORMS}",
+    "reaction": "restart, reload, or a signal",
     "octal": f"permission bits in octal: {units.OCTAL_FORMS}",
     "words": "a word, or a list of words",
     "needs": "a list of services, or a mapping of services to conditions",
@@ -288,6 +289,18 @@ def yaml_quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
+def _reaction(node: Scalar, shape: Shape) -> str:
+    """What follows a change: a word, or a signal by its name."""
+    word = filled(node, shape).strip()
+    if word.lower() in ("restart", "reload"):
+        return word.lower()
+    try:
+        return units.show_signal(units.parse_signal(word))
+    except ValueError:
+        near = suggestion(word, ("restart", "reload", *units.signal_names()))
+        raise Wrong(f"{shown(word)} is neither restart nor reload nor a signal", near or "write restart") from None
+
+
 READERS: Final[dict[str, Callable[[Scalar, Shape], Any]]] = {
     "text": _plain_text,
     "program": _program,
@@ -307,4 +320,5 @@ READERS: Final[dict[str, Callable[[Scalar, Shape], Any]]] = {
     "period": _or_none(_period, 0.0),
     "signal": _unit(units.parse_signal),
     "octal": _unit(units.parse_octal),
+    "reaction": _reaction,
 }

@@ -65,6 +65,7 @@ _KINDS: Final[dict[str, Json]] = {
             {"type": "string", "pattern": r"^ *(SIG)?[A-Za-z0-9]+([+-][0-9]+)? *$"},
         ]
     },
+    "reaction": {"type": ["string", "integer"]},
     "octal": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^(0o)?[0-7]+$"}]},
     "words": _WORDS,
     "port": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"const": SERVICE_PORT}]},

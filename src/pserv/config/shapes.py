@@ -13,6 +13,7 @@ from pserv.model.log import Logging, Rotate
 from pserv.model.needs import Need
 from pserv.model.probe import File, Log, Tcp, Unix
 from pserv.model.spec import Backoff, DaemonSpec, Extends, ServiceSpec, Stop, StopStep
+from pserv.model.watching import Watch
 
 SHORT: Final[dict[type, str]] = {
     Stop: "signal",
@@ -23,6 +24,7 @@ SHORT: Final[dict[type, str]] = {
     Unix: "path",
     File: "path",
     Log: "pattern",
+    Watch: "paths",
     Socket: "listen",
     Extends: "service",
     Rotate: "size",

@@ -17,6 +17,7 @@ from pserv.model.listening import Socket
 from pserv.model.log import Logging
 from pserv.model.needs import Need
 from pserv.model.probe import Health, Ready
+from pserv.model.watching import Watch
 
 FORMAT = 1
 """Version of the accepted document; fields are only added within one version."""
@@ -201,6 +202,8 @@ class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         Reload | None,
         live("How `pserv reload NAME` asks it to reload itself: a signal, or a command."),
     ] = None
+
+    watch: Annotated[Watch | None, live("Files whose change restarts it, unless it is down as asked.")] = None
 
     @property
     def argv(self) -> tuple[str, ...]:

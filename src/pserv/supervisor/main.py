@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pserv.supervisor.missed import Missed
     from pserv.supervisor.tidying import Tidying
     from pserv.supervisor.timetable import ClockWatch
+    from pserv.supervisor.watches import Watches
 
 Serve = Callable[["Session", list[socket.socket]], Callable[[], Awaitable[None]]]
 """Begins to answer the API on listening sockets; what it returns ends that. Passed in, since the API stands above."""
@@ -97,6 +98,7 @@ class Session:
         self.readers: set[socket.socket] = set()
         """Connections to the log readers at work."""
         self._paused = False
+        self._watches: Watches | None = None
 
     async def live(self) -> int:
         """From the first message of the keeper to the end; the exit code."""
@@ -155,6 +157,7 @@ class Session:
         self.prober.look()
         self.notices.resume()
         self.pid_files.look()
+        self.watch_files()
         self._set_alarm()
 
     def _begin(self, sockets: list[socket.socket]) -> None:
@@ -280,6 +283,8 @@ class Session:
                 self.prober.stop()
                 self.notices.stop()
                 self.pid_files.stop()
+                if self._watches is not None:
+                    self._watches.stop()
                 self.keeper.send({"op": "yielded"})
                 if self._alarm is not None:
                     self._alarm.cancel()
@@ -321,6 +326,16 @@ class Session:
 
         self.tidying = self.tidying or Tidying(self)
         self.tidying.look()
+
+    def watch_files(self) -> None:
+        """Loaded with the first service that declares files."""
+        if self._watches is None:
+            if all(spec.watch is None for spec in self.supervisor.specs.values()):
+                return
+            from pserv.supervisor.watches import Watches
+
+            self._watches = Watches(self)
+        self._watches.look()
 
     # -- time and the end ---------------------------------------------------------------------------------------
 

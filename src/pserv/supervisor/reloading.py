@@ -70,6 +70,7 @@ class Reloading:
             session.watch_clock()
             session.tidy_up()
             session.prober.look()
+            session.watch_files()
             await self._keep(data)
 
     async def by_signal(self) -> None:

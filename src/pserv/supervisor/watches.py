@@ -1,0 +1,213 @@
+"""Services and the files whose change restarts them: one watcher process for all, while somebody needs it.
+
+What is to be watched follows from specs and lives alone: at every change, and when a supervisor takes over, both are
+compared with what the watcher was asked for. Loaded with the first service that declares it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+from pserv.model.errors import PservError, Refused
+from pserv.model.events import Change
+from pserv.model.names import service_of
+from pserv.model.states import Life, Phase
+from pserv.model.units import parse_signal, show_duration
+from pserv.model.watching import Watch
+from pserv.rules import watching
+from pserv.rules.decision import signal_name
+from pserv.rules.watching import Streak
+from pserv.system import launches
+from pserv.system.streams import Reader, send_all
+from pserv.system.tasks import Task
+
+if TYPE_CHECKING:
+    from pserv.supervisor.main import Session
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0
+"""Seconds until a watcher that ended is replaced."""
+_TROUBLE = "watch"
+"""The key of what is wrong, beside the paths of logs."""
+
+
+class Watches:
+    """Asks the watcher, and does what a change means."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._task: Task[None] | None = None
+        self._sock: socket.socket | None = None
+        self._asked: dict[str, dict[str, Any]] = {}
+        self._members: dict[str, list[str]] = {}
+        """The services (instances) of each group."""
+        self._streaks: dict[str, Streak] = {}
+        self._reloads: dict[str, bool] = {}
+        """Reloads by a command under way, and whether something has changed since they began."""
+        session.supervisor.bus.call(self._changed)
+
+    def look(self) -> None:
+        """Compare what is to be watched with what is."""
+        asked = self._wanted()
+        if not asked:
+            self.stop()
+        elif self._task is None:
+            self._asked = asked
+            self._task = self._session.tasks.spawn(self._watch())
+        elif asked != self._asked:
+            self._asked = asked
+            if self._sock is not None:
+                self._session.tasks.spawn(self._ask(self._sock))
+
+    def stop(self) -> None:
+        """Watch nothing until the next `look`."""
+        if self._task is not None:
+            self._task.cancel()
+        self._task, self._asked = None, {}
+
+    def _changed(self, change: Change) -> None:
+        if change.service and change.kind in ("state", "removed"):
+            self.look()
+
+    def _wanted(self) -> dict[str, dict[str, Any]]:
+        """What is asked for, by the first service of each group: instances that watch the same are one."""
+        supervisor = self._session.supervisor
+        groups: dict[tuple[str, Watch], list[str]] = {}
+        for name, spec in supervisor.specs.items():
+            life = supervisor.lives.get(name)
+            if spec.watch is not None and spec.watch.paths and life is not None and life.phase is not Phase.STOPPED:
+                groups.setdefault((service_of(name), spec.watch), []).append(name)
+        self._members = {names[0]: names for names in groups.values()}
+        return {names[0]: self._group(names, watch) for (_, watch), names in groups.items()}
+
+    def _group(self, names: list[str], watch: Watch) -> dict[str, Any]:
+        supervisor = self._session.supervisor
+        own: list[str] = []
+        for name in names:
+            spec = supervisor.specs[name]
+            own += [path for _, path in launches.log_files(name, spec, supervisor.places)]
+            own += [spec.pid_file] if spec.pid_file else []
+        asked = {"name": names[0], "roots": watch.paths, "ignore": watch.ignore, "debounce": watch.debounce}
+        return {**asked, "own": own}
+
+    # The watcher
+
+    async def _watch(self) -> None:
+        pause = _FIRST_PAUSE
+        session = self._session
+        while True:
+            began = session.clock.now()
+            try:
+                _, fds = await session.keeper.request({"op": "fork", "role": "watcher", "argument": ""})
+                async with Reader(session.tasks, socket.socket(fileno=fds[0]), 1 << 20) as reader:
+                    await self._listen(reader, fds[0])
+                why = "the process that watches files has ended"
+            except (PservError, OSError) as error:
+                why = f"cannot watch files: {error}"
+            pause = _FIRST_PAUSE if session.clock.now() - began > _LONGEST_PAUSE else pause
+            for name in self._asked:
+                self._trouble(name, f"{why}; its files are watched again in {show_duration(pause)}")
+            await session.tasks.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _listen(self, reader: Reader, fd: int) -> None:
+        with socket.socket(fileno=os.dup(fd)) as self._sock:
+            try:
+                await self._ask(self._sock)
+                while line := await reader.readline():
+                    self._told(json.loads(line))
+            finally:
+                self._sock = None
+
+    async def _ask(self, sock: socket.socket) -> None:
+        try:
+            await send_all(self._session.tasks, sock, json.dumps(list(self._asked.values())).encode() + b"\n")
+        except OSError:
+            pass  # it has ended, as its reader hears
+
+    def _told(self, told: dict[str, Any]) -> None:
+        if "watched" in told:
+            name, trouble = told["watched"], told["trouble"]
+            if name in self._asked and not self._trouble(name, trouble) and not trouble:
+                watched = ", ".join(self._shown(path) for path in self._asked[name]["roots"])
+                self._session.supervisor.tell(name, "watch", f"watches {watched}")
+        elif told["changed"] in self._asked:
+            self._react(told["changed"], told["path"], told["more"])
+
+    def _trouble(self, name: str, text: str) -> bool:
+        """Keep and tell it where it is news."""
+        supervisor = self._session.supervisor
+        own = supervisor.records.get(name)
+        if own is None or own.logs.get(_TROUBLE, "") == text:
+            return False
+        supervisor.log_told(name, _TROUBLE, text)
+        if text:
+            supervisor.tell(name, "watch", text)
+        return bool(text)
+
+    # What a change means
+
+    def _react(self, group: str, path: str, more: int) -> None:
+        supervisor = self._session.supervisor
+        what = f"a change of {self._shown(path)}" + (f" and {more} more" if more else "")
+        again: list[str] = []
+        for name in self._members.get(group, ()):
+            life, spec = supervisor.lives[name], supervisor.specs[name]
+            if spec.watch is None or not watching.acts(life) or self._is_own_doing(name, life, path):
+                continue
+            if spec.watch.on_change == "restart" or life.phase is not Phase.RUNNING:
+                again.append(name)
+            elif spec.watch.on_change == "reload" and spec.reload is not None and spec.reload.signal is None:
+                self._reload(name, what)
+            else:
+                signal = spec.reload.signal if spec.watch.on_change == "reload" and spec.reload else None
+                self._signal(name, life, signal or parse_signal(spec.watch.on_change), what)
+        try:
+            self._session.orders.restart(again, what)
+        except Refused as refused:
+            supervisor.tell(group, "watch", f"{what}: {refused}")
+
+    def _is_own_doing(self, name: str, life: Life, path: str) -> bool:
+        """Whether it has changed so often right after a start that the service itself seems to do it; told then."""
+        streak = watching.counted(self._streaks.get(name, Streak()), life, path, self._session.clock.now())
+        self._streaks[name] = streak
+        text = ""
+        if streak.endless:
+            text = (
+                f"{self._shown(path)} changes right after each start, so it is not restarted for that any more: "
+                "does it write the file itself? Add it to watch.ignore"
+            )
+        self._trouble(name, text)
+        return streak.endless
+
+    def _signal(self, name: str, life: Life, number: int, what: str) -> None:
+        command = {"do": "signal", "run": life.run, "signal": number, "scope": "main"}
+        self._session.keeper.do(name, commands=(command,))
+        self._session.supervisor.tell(name, "watch", f"sent {signal_name(number)} for {what}")
+
+    def _reload(self, name: str, what: str) -> None:
+        if name in self._reloads:
+            self._reloads[name] = True
+            return
+        self._session.tasks.spawn(self._reload_on(name, what))
+
+    async def _reload_on(self, name: str, what: str) -> None:
+        """Its reload command, once more if something changed meanwhile."""
+        self._reloads[name] = True
+        try:
+            while self._reloads[name]:
+                self._reloads[name] = False
+                self._session.supervisor.tell(name, "watch", f"reloads itself for {what}")
+                if why := await self._session.beside.reload(name):
+                    self._session.supervisor.tell(name, "watch", f"did not reload itself: {why}")
+        except Refused as refused:
+            self._session.supervisor.tell(name, "watch", str(refused))
+        finally:
+            del self._reloads[name]
+
+    def _shown(self, path: str) -> str:
+        """From the folder of the configuration on, where it is in there."""
+        root = self._session.supervisor.document.root.rstrip("/") + "/"
+        return path.removeprefix(root)
