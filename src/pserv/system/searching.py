@@ -59,8 +59,9 @@ def _begin(archive: Archive, finder: Finder, run: int, start: int, after: str) -
     if after:
         found = places.find(archive, places.parse(after))
         return Spot(found.at, found.offset)
-    bounds = finder.of_run(run)
-    last = Spot(max(0, len(archive.pieces) - 1), start)
+    last = Spot(max(0, len(archive.pieces) - 1), max(0, start))
+    # It begins in this file, where that does not begin with it: a hint could be one of an earlier daemon's run.
+    bounds = finder.of_run(run) if start <= 0 else None
     return min(bounds[0], last) if bounds is not None else last
 
 
