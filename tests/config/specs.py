@@ -30,6 +30,7 @@ _SIMPLE: dict[str, st.SearchStrategy[Any]] = {
     "limit": st.integers(0, 2**62),
     "count": st.one_of(st.integers(0, 100), st.just(ALL)),
     "period": st.sampled_from([0.0, 60.0, 3600.0, 86400.0, 604800.0, 21600.0]),
+    "rate": st.one_of(st.integers(1, 10**6).map(float), st.floats(0.001, 10**6)),
     "signal": st.sampled_from([1, 2, 3, 9, 10, 15]),
     "reaction": st.sampled_from(["restart", "reload", "HUP"]),
     "octal": st.integers(0, 0o7777),

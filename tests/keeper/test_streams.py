@@ -237,3 +237,18 @@ def test_files_are_opened_anew_by_all_workers_that_can(daemon: Start) -> None:
     os.kill(second.pid, signal.SIGKILL)
     assert supervisor.op("reply")[0] == {"op": "reply", "seq": 8}
     close(*fds, *again, *pipe)
+
+
+def test_what_is_dropped_is_told_once(daemon: Start) -> None:
+    rig = daemon(logger="remote")
+    worker = rig.logger()
+    supervisor = rig.supervisor()
+    supervisor.up("web", 1, "exec sleep 1000", stdout=file("/out"))
+    number = worker.op("stream")[0]["id"]
+    told: list[tuple[int, int]] = []
+    for lines in (10, 15, 15, 4):  # all so far; less than before: a worker that begins to count
+        worker.send({"op": "dropped", "id": number, "lines": lines, "bytes": lines * 2})
+        if lines != 15 or not told or told[-1] != (5, 10):
+            report = supervisor.report("logger", 1)
+            told.append((report["lines"], report["bytes"]))
+    assert told == [(10, 20), (5, 10), (4, 8)]

@@ -45,6 +45,8 @@ def messages(path: Path) -> list[str]:
         {"strip_ansi": True},
         {"rotate": {"size": 12}},
         {"rotate": {"size": 400, "keep": None}, **JSON},
+        {"rate": [0.001, 1]},
+        {"rate": [0.001, 2], "rotate": {"size": 12, "keep": None}},
     ],
     ids=str,
 )
@@ -285,3 +287,78 @@ def test_what_is_not_wanted_is_not_imported(keeper: PretendKeeper, tmp_path: Pat
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout.split()
     assert "pserv.logger.worker" in told
     assert not {"ctypes", "pserv.logger.lines", "pserv.logger.formats"} & set(told)
+
+
+def limited(rate: float, burst: int) -> dict[str, Any]:
+    return {"rate": [rate, burst]}
+
+
+def test_lines_beyond_the_rate_are_dropped_counted_and_marked(keeper: PretendKeeper, tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    outlet = outlet_with(keeper, path, limited(0.001, 10))
+    seat = keeper.seat(outlet)
+    outlet.print(b"".join(b"line %d\n" % number for number in range(1000)))
+    told = seat.hear("dropped")
+    size = sum(len(f"line {number}\n") for number in range(10, 1000))
+    assert told == {"op": "dropped", "id": outlet.id, "lines": 990, "bytes": size}
+    lines = path.read_text().splitlines()
+    assert lines == [
+        *(f"line {number}" for number in range(10)),
+        f"--- 990 lines dropped ({size} bytes): log.rate is 0.001/s",
+    ]
+    outlet.print(b"one more\nno end")
+    seat.drain(outlet)
+    seat.hear("dropped", lines=992, bytes=size + 15)
+    assert path.read_text().splitlines()[: len(lines)] == lines
+    assert marked(path) == 992
+    outlet.end()
+    seat.hear("closed", id=outlet.id)
+
+
+def marked(path: Path) -> int:
+    """How many lines a file says were dropped."""
+    return sum(int(line.split()[1]) for line in path.read_text().splitlines() if line.startswith("--- "))
+
+
+def test_both_streams_of_a_run_share_what_is_allowed(keeper: PretendKeeper, tmp_path: Path) -> None:
+    log = {**JSON, **limited(0.001, 10)}
+    out, err = outlet_with(keeper, tmp_path / "a.log", log), outlet_with(keeper, tmp_path / "b.log", log)
+    seat = keeper.seat(out, err)
+    out.print(b"x\n" * 6)
+    seat.drain(out)
+    err.print(b"y\n" * 6)
+    seat.hear("dropped", id=err.id, lines=2)
+    assert messages(tmp_path / "a.log") == ["x"] * 6
+    assert messages(tmp_path / "b.log") == ["y"] * 4 + ["--- 2 lines dropped (4 bytes): log.rate is 0.001/s"]
+
+
+def test_without_a_limit_any_more_the_count_is_still_told(keeper: PretendKeeper, tmp_path: Path) -> None:
+    outlet = outlet_with(keeper, tmp_path / "a.log", limited(0.001, 1))
+    seat = keeper.seat(outlet)
+    outlet.print(b"one\ntwo\n")
+    written(tmp_path / "a.log", 1)
+    seat.tell({"op": "settings", "id": outlet.id, "log": {}, **outlet.facts})
+    outlet.print(b"three\n")
+    seat.hear("dropped", lines=1)
+    written(tmp_path / "a.log", 3)
+    assert set((tmp_path / "a.log").read_text().splitlines()) == {
+        "one",
+        "three",
+        "--- 1 line dropped (4 bytes): log.rate",
+    }
+
+
+def test_what_was_dropped_is_not_forgotten_with_a_killed_worker(keeper: PretendKeeper, tmp_path: Path) -> None:
+    outlet = outlet_with(keeper, tmp_path / "a.log", limited(0.001, 2))
+    seat = keeper.seat(outlet)
+    outlet.print(b"one\ntwo\nthree\n")
+    written(tmp_path / "a.log", 2)
+    seat.kill()
+    seat.start([outlet])
+    outlet.print(b"a\nb\nc\nd\n")  # a new worker allows a new burst
+    seat.hear("dropped", lines=3)
+    assert marked(tmp_path / "a.log") == 3
+    assert [line for line in (tmp_path / "a.log").read_text().split("\n") if line[:3] != "---"] == [
+        *["one", "two", "a", "b"],
+        "",
+    ]

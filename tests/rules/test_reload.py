@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from pserv.model.hooks import KINDS, Hook, Reload
 from pserv.model.listening import Socket
+from pserv.model.log import Rate
 from pserv.model.needs import Need
 from pserv.model.probe import File, Health, Http, Log, Ready, Tcp, Unix
 from pserv.model.spec import Backoff, DaemonSpec, Document, Extends, ServiceSpec, Stop, StopStep
@@ -82,6 +83,7 @@ CHANGED: dict[str, Any] = {
     "log.rotate.max_age": 86400.0,
     "log.rotate.max_total": 1 << 30,
     "log.rotate.compress": "gzip",
+    "log.rate": Rate(lines=5.0),
 }
 FIXED = {
     "exec",

@@ -133,6 +133,8 @@ def _facts(story: dict[str, Any], now: float) -> list[tuple[str, str]]:
     for hook in service.get("hooks") or ():
         told.append(("hook", f"{printable(hook['title'])} for {render.duration(max(now - hook['since'], 0.0))}"))
     told += [(word, printable(service.get(word, ""))) for word in ("says", "trouble")]
+    if service.get("dropped_lines"):
+        told.append(("dropped", f"{service['dropped_lines']} lines of output, {render.size(service['dropped_bytes'])}"))
     if service.get("pid") is not None:
         several = service.get("processes") or 1
         told.append(("pid", str(service["pid"]) + (f" and {several - 1} more" if several > 1 else "")))

@@ -62,6 +62,8 @@ def written(shape: Shape, value: Any, *, defaults: bool = True) -> Any:
         return NONE if value == ALL else value
     if shape.kind == "period":
         return _period(value)
+    if shape.kind == "rate":
+        return units.write_rate(value)
     if shape.kind == "signal":
         return units.show_signal(value)
     if shape.kind == "octal":

@@ -59,6 +59,12 @@ _KINDS: Final[dict[str, Json]] = {
     "limit": {"anyOf": [{"const": NONE}, *_SIZE["anyOf"]]},
     "count": {"anyOf": [{"const": NONE}, {"type": "integer", "minimum": 0}]},
     "period": {"anyOf": [{"enum": [*PERIODS, NONE]}, {"type": "string", "pattern": _DURATION}]},
+    "rate": {
+        "anyOf": [
+            {"type": "number", "exclusiveMinimum": 0},
+            {"type": "string", "pattern": "^ *[0-9._]+ */ *([smh]|sec|second|min|minute|hour) *$"},
+        ]
+    },
     "signal": {
         "anyOf": [
             {"type": "integer", "minimum": 1, "maximum": 64},

@@ -9,7 +9,7 @@ import msgspec
 
 from pserv.model.hooks import Hook, Reload
 from pserv.model.listening import Socket
-from pserv.model.log import Logging, Rotate
+from pserv.model.log import Logging, Rate, Rotate
 from pserv.model.needs import Need
 from pserv.model.probe import File, Log, Tcp, Unix
 from pserv.model.spec import Backoff, DaemonSpec, Extends, ServiceSpec, Stop, StopStep
@@ -19,6 +19,7 @@ SHORT: Final[dict[type, str]] = {
     Stop: "signal",
     Backoff: "initial",
     Logging: "format",
+    Rate: "lines",
     Need: "condition",
     Tcp: "port",
     Unix: "path",

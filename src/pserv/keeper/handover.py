@@ -86,7 +86,7 @@ def describe(keeper: Keeper) -> tuple[Message, list[int]]:
         "last_run": records.last_run,
         "reports": list(keeper.reports.kept.values()),
         "last_report": keeper.reports.last,
-        "streams": [{**one.described(), "fd": one.fd} for one in streams.streams.values()],
+        "streams": [{**one.described(), "fd": one.fd, "dropped": one.dropped} for one in streams.streams.values()],
         "last_stream": streams.last_stream,
         "workers": [
             {"number": one.number, "hold": one.hold, "journal": one.journal, "streams": list(one.streams)}
@@ -134,7 +134,8 @@ def restore(keeper: Keeper, state: Message) -> None:
     for row in state["streams"]:
         terminal = bool(row.get("terminal"))
         stream = Stream(row["id"], row["key"], row["run"], row["name"], row["target"], terminal, row["fd"])
-        stream.pid = row.get("pid", -1)
+        stream.pid, (lines, size) = row.get("pid", -1), row.get("dropped", (0, 0))
+        stream.dropped = (lines, size)
         by_id[stream.id] = stream
         os.set_inheritable(stream.fd, False)
     keeper.streams.restore(by_id, state["last_stream"])

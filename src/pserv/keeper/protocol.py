@@ -102,6 +102,7 @@ Keeper to supervisor:
     - `order` {what: "end"|"reload", count, signal}; key ""
     - `logger` {what: "died"|"stuck"|"flowing"|"error"|"restored"|"rotated"|"unrotated", path, text}; key is the
       service's or ""
+    - `logger` {what: "dropped", path, lines, bytes}: so much more of a service's output was dropped, as `rate` says.
     - `unowned` {processes: [text]}: strays that belong to no run that we know; key ""
 
 `{"op": "reply", "seq", "error"?: text}` maybe with descriptors.
@@ -131,6 +132,7 @@ Logger to keeper:
 
 `{"op": "drained", "run", "lines": [...], "printed": bytes}`, `{"op": "closed", "id"}` (end of file seen, all written),
 `{"op": "stuck", "id", "path", "text"}`, `{"op": "flowing", "id", "path"}`, `{"op": "error", "id", "path", "text"}`,
+`{"op": "dropped", "id", "lines", "bytes"}` (so much of it was dropped in all, as its `rate` says; the file tells it),
 `{"op": "restored", "id", "path", "text"?}` (writing works again after `error`, or is not needed), `{"op": "released"}`.
 `{"op": "reopened", "number"}` (all files of that `reopen` are),
 `{"op": "rotated", "id", "path"}` (at most once a second of a file), `{"op": "unrotated", "id", "path", "text"}` (why a

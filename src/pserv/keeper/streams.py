@@ -212,10 +212,23 @@ class Streams:
             return  # news of a stream that another has taken over
         elif op == "closed":
             self.drop(stream)
+        elif op == "dropped":
+            self._tell_dropped(stream, message["lines"], message["bytes"])
         elif op in ("stuck", "flowing", "error", "restored", "rotated", "unrotated"):
             self._tell(stream, str(op), message)
             if op == "stuck" and worker.stuck is None:
                 self.take_from(worker, stream.id)
+
+    def _tell_dropped(self, stream: Stream, lines: int, size: int) -> None:
+        """So much was dropped of it in all, as far as its worker knows; what is new of that is told."""
+        before, stream.dropped = stream.dropped, (lines, size)
+        if lines < before[0]:  # a worker that begins to count
+            before = (0, 0)
+        more = {"lines": lines - before[0], "bytes": size - before[1]}
+        if more["lines"]:
+            self._reports.add(
+                "logger", stream.key, stream.run, what="dropped", path=stream.target.get("path", ""), **more
+            )
 
     def _tell(self, stream: Stream, what: str, message: Message) -> None:
         path = message.get("path") or stream.target.get("path", "")

@@ -13,7 +13,7 @@ from pserv.keeper.protocol import Message
 class Stream:
     """The read end of one output of one run, held until a worker says that all is written."""
 
-    __slots__ = ("fd", "id", "inode", "key", "name", "pid", "run", "target", "terminal", "worker")
+    __slots__ = ("dropped", "fd", "id", "inode", "key", "name", "pid", "run", "target", "terminal", "worker")
 
     def __init__(self, number: int, key: str, run: int, name: str, target: Message, terminal: bool, fd: int) -> None:
         self.id = number
@@ -23,6 +23,8 @@ class Stream:
         self.target = target
         self.pid = 0
         """The main process, -1 where there is none; 0: not known yet."""
+        self.dropped = (0, 0)
+        """Lines and bytes of it that were told as dropped."""
         self.terminal = terminal
         self.fd = fd
         self.inode = 0 if terminal else os.fstat(fd).st_ino

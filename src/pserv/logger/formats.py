@@ -69,6 +69,11 @@ class Format:
             sections = ((strip(text), partial) for text, partial in sections)
         return [buffer for text, partial in sections for buffer in self._section(text, partial, stamp)]
 
+    def mark(self, lines: int, size: int, at: int) -> Buffers:
+        """A line that tells what was dropped: so many lines, of so many bytes."""
+        told = f"--- {lines} line{'s' if lines > 1 else ''} dropped ({size} bytes): {self.settings.rate_text}\n"
+        return self._section(told.encode(), False, stamped(at))
+
     def printed(self, lines: list[str]) -> list[str]:
         """What was printed, of lines that were read back; one without its beginning is left as it is."""
         if self.settings.format == "json":

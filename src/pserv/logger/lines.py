@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from pserv.logger import formats
 from pserv.logger.journal import WRITTEN, Batch
+from pserv.logger.limits import NOTHING
 from pserv.logger.pipes import available, resize, size_of
 from pserv.logger.pump import write_carry
 from pserv.logger.targets import TargetError
@@ -23,7 +24,6 @@ from pserv.logger.targets import TargetError
 if TYPE_CHECKING:
     from pserv.logger.formats import Buffers, Format
     from pserv.logger.pump import Pump
-    from pserv.logger.rotation import Rotation
     from pserv.logger.streams import Stream
     from pserv.logger.targets import Target
 
@@ -62,32 +62,68 @@ class Lines:
         `final`: the beginning of a line, too. Sets `over` at end of file, and `unfinished` when a line without an end
         is left. Raises TargetError.
         """
-        format = stream.format
+        format, target, drops = stream.format, stream.target, stream.limit
         assert format is not None
         data = self._next(stream, min(limit, BATCH), final)
+        if drops is not None and drops.dropped.lines and (final or stream.over or drops.due <= time.monotonic()):
+            self.mark(stream)
         if not data:
             return 0
-        target = stream.target
         end, broken = _end(target, format.whole_lines)
-        batch = Batch(end, os.fstat(target.fd).st_ino, time.time_ns() // 1000, broken, format.noted)
+        kept, dropped = (len(data), NOTHING) if drops is None else drops.take(data)
+        inode, now = os.fstat(target.fd).st_ino, time.time_ns() // 1000
+        batch = Batch(end, inode, now, broken and kept > 0, format.noted, kept, dropped)
         output = _output(format, data, batch)
-        if target.rotation is not None and not broken:
-            data, output = _fitting(stream, data, output, batch, target.rotation)
+        if kept and target.rotation is not None and not broken:
+            size, output = _fitting(format, data[:kept], output, batch, target)
+            if size < kept:
+                data, batch = self._shorten(stream, data, batch, size)
             if not data:
                 return 0
         self._pump.journal.begin(stream.id, target.path, batch)
         taken = self._take(stream, data)
         if stream.start < 0 or stream.start > end:  # the first bytes, or somebody truncated the file
-            stream.start = end + broken
+            stream.start = end + batch.broken
             self._pump.journal.record(stream.id, stream.start, stream.printed)
         stream.printed += taken
         self._pump.held = taken
         if target.hints is not None:
             target.hints.note(end, stream.run)
         self._output, self._written = output if taken == len(data) else _output(format, data[:taken], batch), 0
+        if drops is not None:
+            drops.apply(batch.after)
         self._write(target)
         self._pump.journal.record(stream.id, stream.start, stream.printed)
         return taken
+
+    def _shorten(self, stream: Stream, data: bytes, batch: Batch, size: int) -> tuple[bytes, Batch]:
+        """Of the bytes only so many; the others stay in the pipe, or where they were read from, as if never seen."""
+        dropped = batch.after
+        if stream.limit is not None:
+            stream.limit.give_back(data[size : batch.kept])
+            dropped = stream.limit.dropped
+        if stream.rest is not None:
+            stream.rest, stream.over = data[size:] + stream.rest, False
+        return data[:size], batch._replace(kept=size, after=dropped)
+
+    def mark(self, stream: Stream) -> None:
+        """Have the file tell what was dropped of a stream. Raises TargetError."""
+        format, target, drops = stream.format, stream.target, stream.limit
+        assert format is not None
+        assert drops is not None
+        end, broken = _end(target, True)
+        marked, dropped = (drops.dropped.lines, drops.dropped.bytes), drops.dropped.told()
+        inode, now = os.fstat(target.fd).st_ino, time.time_ns() // 1000
+        batch = Batch(end, inode, now, broken, format.noted, 0, dropped, marked)
+        self._pump.journal.begin(stream.id, target.path, batch)
+        self._output, self._written = _output(format, b"", batch), 0
+        try:
+            self._write(target)
+        except TargetError:
+            self._output = []
+            os.ftruncate(target.fd, end)  # it is made anew when the file takes it
+            raise
+        drops.apply(dropped)
 
     def flow(self, stream: Stream, limit: int, final: bool) -> int:
         """The same for a target that is no file: what it does not take is in this process's memory only.
@@ -103,13 +139,27 @@ class Lines:
             if data and stream.rest is None:
                 self._drop(stream.fd, len(data))
             stream.printed += len(data)
-            target.carry = b"".join(format.write(data, time.time_ns() // 1000)) if data else b""
+            target.carry = self._flowing(stream, format, data, final)
             write_carry(target)
         except BlockingIOError:
             raise
         except OSError as error:
             raise TargetError.of(error) from None
         return len(data)
+
+    def _flowing(self, stream: Stream, format: Format, data: bytes, final: bool) -> bytes:
+        """What the bytes become, and what tells of those that are dropped."""
+        drops, now = stream.limit, time.time_ns() // 1000
+        written: Buffers = []
+        if drops is not None:
+            dropped = drops.dropped
+            if dropped.lines and (final or stream.over or drops.due <= time.monotonic()):
+                written += format.mark(dropped.lines, dropped.bytes, now)
+                drops.apply(dropped.told())
+            kept, dropped = drops.take(data) if data else (0, drops.dropped)
+            drops.apply(dropped)
+            data = data[:kept]
+        return b"".join([*written, *format.write(data, now)])
 
     # What is taken.
 
@@ -212,6 +262,8 @@ class Lines:
     def _held(self) -> bytes:
         """What is in the hold pipe. It stays there, unless not all of it can be looked at."""
         pump = self._pump
+        if not pump.held:
+            return b""
         count = 0 if self._tee is None else self._tee(pump.exit, self._look_write, pump.held, _NONBLOCK)
         data = os.read(self._look_read, count) if count > 0 else b""
         return data if len(data) == pump.held else os.read(pump.exit, pump.held)
@@ -260,28 +312,22 @@ def _end(target: Target, whole_lines: bool) -> tuple[int, bool]:
 
 
 def _output(format: Format, data: bytes, batch: Batch) -> Buffers:
-    lines = format.write(data, batch.at)
+    lines = format.mark(*batch.marked, batch.at) if batch.marked[0] else format.write(data[: batch.kept], batch.at)
     return [b"\n", *lines] if batch.broken else lines
 
 
-def _fitting(stream: Stream, data: bytes, output: Buffers, batch: Batch, rotation: Rotation) -> tuple[bytes, Buffers]:
-    """As many lines as the file may have, one at least, and what becomes of them; none where it is to be rotated first.
-
-    What is not taken stays in the pipe, or where it was read from.
-    """
-    format = stream.format
-    assert format is not None
+def _fitting(format: Format, data: bytes, output: Buffers, batch: Batch, target: Target) -> tuple[int, Buffers]:
+    """How many bytes are lines that the file may have, one at least, and what becomes of them; 0 where it is to be
+    rotated first."""
+    rotation = target.rotation
+    assert rotation is not None
     room = rotation.room(batch.offset)
     size, first, total = len(data), data.find(b"\n") + 1 or len(data), sum(map(len, output))
     while total > room and size > first:
         size = max(first, data.rfind(b"\n", 0, size * room // total) + 1)
         output = _output(format, data[:size], batch)
         total = sum(map(len, output))
-    if total > room and rotation.begin_with_next(stream.target.fd, batch.offset):
-        size = 0
-    if size < len(data) and stream.rest is not None:
-        stream.rest, stream.over = data[size:] + stream.rest, False
-    return data[:size], output
+    return (0 if total > room and rotation.begin_with_next(target.fd, batch.offset) else size), output
 
 
 def _progress(target: Target, batch: Batch, output: bytes, known: int | None) -> int:

@@ -121,6 +121,10 @@ class Pump:
         data = os.read(fd, min(limit, SIZE_UNKNOWN))
         return os.write(self.entry, data) if data else 0  # the hold pipe is empty and takes 64 KiB whole
 
+    def mark(self, stream: Stream) -> None:
+        """Have the file tell what was dropped of a stream. Raises TargetError."""
+        self._looking().mark(stream)
+
     def empty(self, target: Target) -> None:
         """Write what a predecessor left in the hold pipe, or what the file refused. Raises TargetError."""
         if self.journal.state() != AS_PRINTED:

@@ -10,6 +10,7 @@ from pserv.logger.settings import PLAIN
 
 if TYPE_CHECKING:
     from pserv.logger.formats import Format
+    from pserv.logger.limits import Limit
     from pserv.logger.settings import Settings
     from pserv.logger.targets import Target
 
@@ -36,8 +37,8 @@ class Stream:
     """
 
     __slots__ = (
-        *("drained", "earlier", "end", "fd", "format", "id", "large", "last", "misses", "much", "over", "printed"),
-        *("rest", "run", "settings", "start", "state", "target", "unborn", "unfinished"),
+        *("drained", "earlier", "end", "fd", "format", "id", "large", "last", "limit", "misses", "much", "over"),
+        *("printed", "rest", "run", "settings", "start", "state", "target", "unborn", "unfinished"),
     )
 
     def __init__(self, number: int, fd: int, target: Target, settings: Settings = PLAIN) -> None:
@@ -50,6 +51,8 @@ class Stream:
         """What its bytes are made into; None: they are written as they are."""
         self.rest: bytes | None = None
         """The beginning of a line that was read, where it cannot be left in the pipe (a terminal)."""
+        self.limit: Limit | None = None
+        """How much of it may be written."""
         self.unborn = False
         self.unfinished = False
         self.start = -1

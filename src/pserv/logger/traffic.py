@@ -7,8 +7,10 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from pserv.logger.dropping import Dropping
 from pserv.logger.facts import NOBODY, Facts
 from pserv.logger.heat import Heat
+from pserv.logger.journal import MARKING
 from pserv.logger.parking import Parking
 from pserv.logger.settings import PLAIN
 from pserv.logger.streams import HOT, PARKED, UNBORN, WAITING, Stream
@@ -40,6 +42,7 @@ class Traffic:
         """All written, their last lines not asked for yet."""
         self.parking = Parking(self.streams, self.heat, poller, send)
         self.turns = Turns(self.streams, self.ended, pump.journal, send)
+        self.dropping = Dropping(self.streams, pump.journal, send)
         self.unopened: list[Target] = []
         self.settled_at: float | None = None
         self.ending = False
@@ -59,7 +62,7 @@ class Traffic:
     def resume(self) -> None:
         """Write what a predecessor left in the hold pipe to the file that its journal names."""
         number, path = self.pump.journal.owner()
-        if self.pump.held:
+        if self.pump.held or self.pump.journal.state() == MARKING:
             self._owner = self._new(number, -1, self._target(path, None))
             self.attempt(self._owner.target)
 
@@ -75,7 +78,7 @@ class Traffic:
             self._owner = stream
         self.streams[number] = self._by_fd[fd] = stream
         stream.run = facts.run
-        _configure(stream, settings, facts)
+        self._configure(stream, settings, facts)
         self.turns.govern(stream.target)
         self._join(stream, stream.target)
 
@@ -83,10 +86,21 @@ class Traffic:
         """Write a stream so from now on."""
         stream = self.streams.get(number)
         if stream is not None:
-            _configure(stream, settings, facts)
+            self._configure(stream, settings, facts)
             self.turns.govern(stream.target)
             if stream.state == UNBORN or stream.unfinished:
                 self.parking.wake(stream)
+
+    def _configure(self, stream: Stream, settings: Settings, facts: Facts) -> None:
+        stream.settings = stream.target.settings = settings
+        stream.unborn = settings.format == "json" and not facts.pid
+        self.dropping.govern(stream, settings)
+        if settings.formatted or facts.prefix or stream.target.write is not None or stream.limit is not None:
+            from pserv.logger.formats import Format
+
+            stream.format = Format(settings, facts)
+        else:
+            stream.format = None
 
     def retarget(self, number: int, path: str, mode: int | None) -> None:
         """Write a stream to another place from now on; what is held of it, too."""
@@ -224,6 +238,7 @@ class Traffic:
             full = True
         finally:
             self.watch.end()
+        self.dropping.look(stream)
         if failure is not None:
             self._fail(target, stream, failure)
         elif full:
@@ -237,6 +252,26 @@ class Traffic:
         self.after_hang(failure is not None)
         return moved
 
+    def mark(self, now: float) -> None:
+        """Have files tell what was dropped for them."""
+        for stream in self.dropping.due(now):
+            target = stream.target
+            if target.kind is not FILE or stream.state == PARKED or not self.watch.begin(stream):
+                continue
+            failure = None
+            try:
+                if target.wants_opening(time.monotonic()):
+                    self._open(target, time.monotonic())
+                self.pump.mark(stream)
+            except TargetError as error:
+                failure = error
+            finally:
+                self.watch.end()
+            if failure is not None:
+                self._fail(target, stream, failure)
+            self.dropping.look(stream)
+            self.after_hang(failure is not None)
+
     def _open(self, target: Target, now: float) -> None:
         used = target.used
         self._poller.drop(target.fd)
@@ -245,7 +280,7 @@ class Traffic:
         if target.write is not None:
             for stream in [self.streams[number] for number in target.streams]:
                 if stream.format is None:
-                    _configure(stream, stream.settings, Facts(stream.run, "output", 0))
+                    self._configure(stream, stream.settings, Facts(stream.run, "output", 0))
         if used:  # the file is another one: none of what these runs printed is in it
             size = target.size()
             for number in target.streams:
@@ -360,14 +395,3 @@ class Traffic:
             stream, self._stuck = self._stuck, None
             self.settled_at = time.monotonic() + SETTLED
             self._send({"op": "flowing", "id": stream.id, "path": stream.target.path})
-
-
-def _configure(stream: Stream, settings: Settings, facts: Facts) -> None:
-    stream.settings = stream.target.settings = settings
-    stream.unborn = settings.format == "json" and not facts.pid
-    if settings.formatted or facts.prefix or stream.target.write is not None:
-        from pserv.logger.formats import Format
-
-        stream.format = Format(settings, facts)
-    else:
-        stream.format = None

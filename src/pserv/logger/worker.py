@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from typing import Any, Final
@@ -55,6 +56,8 @@ class Worker:
                 traffic.look()
             if traffic.turns.at is not None and traffic.turns.at <= time.monotonic():
                 traffic.keep_calendar()
+            if traffic.dropping.at is not None and traffic.dropping.at <= time.monotonic():
+                traffic.mark(time.monotonic())
             if traffic.parking.troubled:
                 now = time.monotonic()
                 for target in [target for target in traffic.parking.troubled if target.retry_at <= now]:
@@ -69,7 +72,8 @@ class Worker:
         if traffic.heat.streams:
             return NAP
         times = [target.retry_at for target in traffic.parking.troubled]
-        times += [at for at in (self._finish_at, traffic.settled_at, traffic.turns.at) if at is not None]
+        others = (self._finish_at, traffic.settled_at, traffic.turns.at, traffic.dropping.at)
+        times += [at for at in others if at is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
 
     def _over(self) -> bool:
@@ -149,6 +153,7 @@ class Worker:
         for stream in list(self._traffic.streams.values()):
             if stream.unfinished and stream.state != PARKED and (stream.rest is not None or not carried):
                 self._traffic.serve(stream, final=True)
+        self._traffic.mark(math.inf)
 
     # The end of a run.
 

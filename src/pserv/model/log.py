@@ -45,6 +45,22 @@ class Rotate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
         return {"keep": keep, **{name: value for name, value in given.items() if value}}
 
 
+class Rate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """How many lines may be written; further ones are dropped and counted. A user may write only `10000/s`."""
+
+    lines: Annotated[float, Meta(gt=0, extra={"kind": "rate"}), live("So many: `10000/s`, `600/m`, `100/h`.")] = (
+        10_000.0
+    )
+    burst: Annotated[
+        Annotated[int, Meta(ge=1, le=10**9)] | None,
+        live("So many at once after it was quiet; by default what a second allows, and at least 1."),
+    ] = None
+
+    def message(self) -> tuple[float, int]:
+        """Lines a second and at once, as the keeper's LOG has them."""
+        return self.lines, self.burst or max(1, round(self.lines))
+
+
 class Logging(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """How output is written. A user may write only the format: `log: json`."""
 
@@ -65,12 +81,18 @@ class Logging(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         Meta(ge=SHORTEST_LINE, le=LONGEST_LINE, extra={"kind": "size"}),
         live("Longer lines are split, and marked, where lines are looked at: in json files, and with timestamps."),
     ] = 64 << 10
+    rate: Annotated[
+        Rate | None,
+        live("How many lines of a service's are written; more are dropped, and the file and status tell how many."),
+    ] = None
 
     rotate: Annotated[Rotate, live("When a file makes place for the next one, and how many stay.")] = Rotate()
 
     def settings(self, service: str, instance: int | None) -> dict[str, Any]:
         """The LOG that the logger gets: only what differs from the defaults; empty for a plain file."""
         log = {name: value for name in _OF_LINES if (value := getattr(self, name)) != _DEFAULTS[name]}
+        if self.rate is not None:
+            log["rate"] = self.rate.message()
         if self.format == "json":
             log |= {"service": service} if instance is None else {"service": service, "instance": instance}
         if self.rotate != Rotate():

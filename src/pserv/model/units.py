@@ -10,6 +10,7 @@ from typing import Final
 
 DURATION_FORMS: Final = "500ms, 10s, 5m, 2h, 1d, 1h30m, or a number of seconds"
 SIZE_FORMS: Final = "64KB, 10MB, 1GiB, or a number of bytes"
+RATE_FORMS: Final = "10000/s, 600/m, 100/h, or a number a second"
 SIGNAL_FORMS: Final = "TERM, SIGTERM, 15, or RTMIN+1"
 OCTAL_FORMS: Final = "022, 0640, or 0o22"
 
@@ -151,6 +152,38 @@ def show_size(size: float) -> str:
     if names[0] == "B" or number >= 9.95:
         return f"{number:.0f} {names[0]}"
     return f"{number:.1f}".removesuffix(".0") + f" {names[0]}"
+
+
+_PERIODS: Final = {"s": 1, "m": 60, "h": 3600}
+
+
+def parse_rate(text: str) -> float:
+    """So many a second, of `10000/s`, `600/m`, `100/h`, or a number a second."""
+    number, slash, period = text.strip().partition("/")
+    name = period.strip().lower()
+    name = (
+        name
+        if name in ("s", "m", "h")
+        else {"sec": "s", "second": "s", "min": "m", "minute": "m", "hour": "h"}.get(name, "")
+    )
+    try:
+        count = parse_number(number.strip().replace("_", ""))
+    except ValueError:
+        raise ValueError(f"{text!r} is not a rate") from None
+    if (slash and not name) or number.strip().startswith("-"):
+        raise ValueError(f"{text!r} is not a rate")
+    if count > 1e9:
+        raise ValueError(f"{text!r} is too much: at most 1e9/s")
+    return count / _PERIODS[name or "s"]
+
+
+def write_rate(rate: float) -> str:
+    """The shortest text that `parse_rate` reads as this: `10000/s`, `600/m`."""
+    for name, seconds in _PERIODS.items():
+        count = round(rate * seconds)
+        if count and count / seconds == rate:
+            return f"{count}/{name}"
+    return f"{rate!r}/s"
 
 
 def parse_signal(text: str) -> int:

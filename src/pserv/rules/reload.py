@@ -147,6 +147,7 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     "signal": units.show_signal,
     "octal": units.show_octal,
     "size": units.write_size,
+    "rate": units.write_rate,
     "command": shlex.join,
     "arguments": shlex.join,
     "call": shlex.join,

@@ -73,6 +73,8 @@ class Answers:
             hooks=tuple(HookStatus(title, self._wall(since)) for title, since in self._hooks(name, life)),
             says=own.said.status if lives and own.said.run == life.run else "",
             reloading=lives and own.said.run == life.run and own.said.reloading is not None,
+            dropped_lines=own.dropped[0],
+            dropped_bytes=own.dropped[1],
             trouble="; ".join((*own.logs.values(), *(f"SIGKILL did not end {text}" for text in life.survivors))),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
@@ -42,6 +43,7 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     logs: dict[str, str] = {}
     said: Said = Said()
     ends: tuple[Ended, ...] = ()
+    dropped: tuple[int, int] = (0, 0)
 
 
 NOTHING_ASKED: Final[Mapping[str, tuple[ProbeResult, ...]]] = MappingProxyType({})
@@ -50,10 +52,14 @@ NOTHING_ASKED: Final[Mapping[str, tuple[ProbeResult, ...]]] = MappingProxyType({
 class Record:
     """The rest of a service's memory: last crash, fingerprint of what runs, trouble with its logs."""
 
-    __slots__ = ("crash", "ends", "launched", "logged", "logs", "printed", "probed", "said")
+    __slots__ = ("crash", "dropped", "dropped_at", "ends", "launched", "logged", "logs", "printed", "probed", "said")
 
     def __init__(self) -> None:
         self.crash: Crash | None = None
+        self.dropped = (0, 0)
+        """Lines and bytes of its output that were dropped, as `log.rate` says."""
+        self.dropped_at = -math.inf
+        """When that was told last, on the monotonic clock."""
         self.launched = 0
         """Fingerprint of the launch that the current run was made from (`system.launches.fingerprint`)."""
         self.logged: Message | None = None

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from pserv.supervisor.main import Session
 
 
+QUIET = 60.0
+"""Seconds without a dropped line, after which the next one is an event."""
+
+
 class Reports:
     """Takes them for one session, and acknowledges each with what came of it."""
 
@@ -116,6 +120,8 @@ class Reports:
                     self._session.orders.shutdown(str(report.get("text") or "ordered to end"))
             case "order", "reload":
                 self._session.tasks.spawn(self._session.reloading.by_signal())
+            case "logger", "dropped":
+                self._dropped(report)
             case "logger", what:
                 self._log_report(report, str(what))
             case "unowned", _:
@@ -128,6 +134,20 @@ class Reports:
                 told = str(report.get("text"))
                 told = told if report.get("ok") else f"refused: {told}; what ran goes on"
                 self._session.supervisor.tell("", "upgrade", told)
+
+    def _dropped(self, report: Message) -> None:
+        """Lines of a service were dropped, as its `log.rate` says; an event tells it when that begins."""
+        supervisor, key, lines, size = self._session.supervisor, *(report[name] for name in ("key", "lines", "bytes"))
+        name = hook_runs.service_of(key) or key
+        own = supervisor.records.get(name)
+        if own is None:
+            return
+        own.dropped = (own.dropped[0] + lines, own.dropped[1] + size)
+        now = self._session.clock.now()
+        if now - own.dropped_at >= QUIET:
+            supervisor.tell(name, "log", f"prints more than log.rate allows: {lines} lines were dropped")
+        own.dropped_at = now
+        supervisor.told(name, (int(report["id"]),), keep=True)
 
     def _log_report(self, report: Message, what: str) -> None:
         key, path, text = str(report["key"]), str(report.get("path", "")), str(report.get("text", ""))

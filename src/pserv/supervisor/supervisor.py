@@ -138,7 +138,7 @@ class Supervisor:
         own = self.records[name] = Record()
         own.crash, own.launched, own.logs = note.crash, note.launched, note.logs
         own.ends = note.ends
-        own.said = note.said
+        own.said, own.dropped = note.said, note.dropped
         self._set_deadline(name, note.life)
 
     def admit(self, name: str) -> None:
@@ -263,7 +263,7 @@ class Supervisor:
 
     def _note(self, name: str, life: Life) -> str:
         own = self.records[name]
-        return record.encode(Note(life, own.crash, own.launched, own.logs, own.said, own.ends))
+        return record.encode(Note(life, own.crash, own.launched, own.logs, own.said, own.ends, own.dropped))
 
     def _situation(self, name: str) -> Situation:
         now = self.clock.now()
