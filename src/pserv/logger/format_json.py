@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable, Iterator
+from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final
 
 from pserv.logger.formats import Buffers, between
@@ -10,6 +13,9 @@ from pserv.logger.formats import Buffers, between
 if TYPE_CHECKING:
     from pserv.logger.facts import Facts
     from pserv.logger.settings import Settings
+
+Scanner = Callable[[str, int], tuple[Any, int]]
+"""Value and end of the JSON that begins there; raises StopIteration where none does, ValueError where it is wrong."""
 
 _NO_CONTROLS: Final = bytes(code for code in range(256) if code >= 0x20 or code == 0x0A)
 _SHORT: Final = {0x08: b"\\b", 0x09: b"\\t", 0x0C: b"\\f", 0x0D: b"\\r"}
@@ -27,7 +33,7 @@ MESSAGES: Final = ("message", "msg")
 class Json:
     """Of one stream: what stands before each message. The work is done on whole batches of lines."""
 
-    __slots__ = ("_decoder", "_facts")
+    __slots__ = ("_facts", "_scan")
 
     def __init__(self, settings: Settings, facts: Facts) -> None:
         told = {
@@ -38,44 +44,57 @@ class Json:
             "pid": facts.pid or None,
         }
         self._facts = json.dumps(told, separators=(",", ":"))[1:-1].encode()
-        self._decoder = json.JSONDecoder(parse_constant=_refuse) if settings.parse == "json" else None
+        self._scan: Scanner | None = None
+        if settings.parse == "json":
+            self._scan = vars(json.JSONDecoder(parse_constant=_refuse))["scan_once"]
 
     def section(self, text: bytes, partial: bool, stamp: bytes) -> Buffers:
         """The objects of whole lines, or of one piece of a line."""
         begin = b'{"ts":"%b",%b,"message":"' % (stamp, self._facts)
         if partial:
             return [begin, escaped(text), _END_OF_PIECE]
-        if self._decoder is not None and (text.startswith(b"{") or b"\n{" in text):
-            return [b"".join(self._line(begin, line, self._decoder) for line in valid(text[:-1]).split(b"\n"))]
+        if self._scan is not None and (text.startswith(b"{") or b"\n{" in text):
+            return [b"".join(self._lines(begin, valid(text[:-1]), self._scan))]
         return between(escaped(text), begin, _END)
 
-    def _line(self, begin: bytes, line: bytes, decoder: json.JSONDecoder) -> bytes:
-        """The object of one line, which may be an object itself."""
-        printed = None
-        if line.startswith(b"{") and line.rstrip().endswith(b"}"):
-            try:
-                printed = decoder.decode(line.decode())
-            except (ValueError, RecursionError):
-                pass  # it only looks like one
-        if printed is None:
-            return b"%b%b%b" % (begin, escaped(line), _END)
-        message = next((printed[key] for key in MESSAGES if isinstance(printed.get(key), str)), None)
-        told = escaped(line) if message is None else _text(message)
-        level = next((_level(printed[key]) for key in LEVELS if _is_level(printed.get(key))), b"")
-        return b'%b%b","partial":false%b,"fields":%b}\n' % (begin, told, level, line)
+    def _lines(self, begin: bytes, lines: bytes, scan: Scanner) -> Iterator[bytes]:
+        """The object of each line, which may be an object itself."""
+        start, begin = begin, begin[:-1]
+        for line in lines.split(b"\n"):
+            text = line.decode()
+            printed, end = None, 0
+            if text.startswith("{"):
+                try:
+                    printed, end = scan(text, 0)
+                except (StopIteration, ValueError, RecursionError):
+                    pass  # it only looks like one
+            if not end or (end < len(text) and not text[end:].isspace()):
+                yield b"%b%b%b" % (start, escaped(line), _END)
+                continue
+            assert isinstance(printed, dict)
+            message = _first(printed, MESSAGES, (str,))
+            level = _level(_first(printed, LEVELS, (str, int, float)))
+            yield b'%b%b,"partial":false%b,"fields":%b}\n' % (begin, _text(message or text), level, line)
 
 
-def _is_level(value: Any) -> bool:
-    return isinstance(value, str | int | float) and not isinstance(value, bool)
+def _first(printed: dict[str, Any], keys: tuple[str, ...], types: tuple[type, ...]) -> Any:
+    """The first of these that is of one of these very types (true is no number); None without any."""
+    for key in keys:
+        value = printed.get(key)
+        if type(value) in types:
+            return value
+    return None
 
 
-def _level(value: str | float) -> bytes:
-    return b',"level":' + (b'"%b"' % _text(value) if isinstance(value, str) else json.dumps(value).encode())
+def _level(value: str | float | None) -> bytes:
+    if value is None or value in (math.inf, -math.inf):  # 1e999 is JSON, and more than there is a number for
+        return b""
+    return b',"level":%b' % (_text(value) if isinstance(value, str) else repr(value).encode())
 
 
 def _text(value: str) -> bytes:
-    """A text as it stands between quotes; half a surrogate pair, which JSON can name and UTF-8 cannot, is replaced."""
-    return escaped(value.encode("utf-8", "replace")).replace(b"\n", b"\\n")
+    """A text in quotes; half a surrogate pair, which JSON can name and UTF-8 cannot, is replaced."""
+    return encode_basestring(value).encode(errors="replace")
 
 
 def _refuse(constant: str) -> None:

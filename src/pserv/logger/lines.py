@@ -33,6 +33,9 @@ _READ: Final = 1 << 16
 _BUFFERS: Final = 1000
 """writev(2) takes 1024."""
 _NONBLOCK: Final = 2  # SPLICE_F_NONBLOCK
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_KEPT: Final = 8 << 20
+"""Bytes, at most, that stay: more than a batch needs whose every byte becomes six."""
 
 
 class Lines:
@@ -46,8 +49,10 @@ class Lines:
         self._written = 0
         """Bytes of the output that the file has taken, where that is one buffer."""
         self._tee = None
+        libc = ctypes.CDLL(None, use_errno=True)
+        _keep_memory(libc)
         if hasattr(os, "splice"):
-            self._tee = getattr(ctypes.CDLL(None, use_errno=True), "tee", None)
+            self._tee = getattr(libc, "tee", None)
         if self._tee is not None:
             self._tee.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_size_t, ctypes.c_uint)
             self._tee.restype = ctypes.c_ssize_t
@@ -290,6 +295,14 @@ class Lines:
         self._output = []
         self._drop(pump.exit, available(pump.exit))
         pump.held = 0
+
+
+def _keep_memory(libc: ctypes.CDLL) -> None:
+    """What one batch needed is there for the next; else each one would get new pages from the kernel, emptied first."""
+    mallopt = getattr(libc, "mallopt", None)  # of glibc: mallopt(3)
+    if mallopt is not None:
+        for parameter in (_TRIM_THRESHOLD, _MMAP_THRESHOLD):
+            mallopt(parameter, _KEPT)
 
 
 def _hung_up(fd: int) -> bool:
