@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -186,7 +188,33 @@ def test_changes_that_never_end_are_told_all_the_same(tmp_path: Path) -> None:
     assert (next(iter(group.paths)), group.due) == ("/src/0", 100.0 + LONGEST)
 
 
-def test_too_many_folders_are_told() -> None:
+MANY = """
+import sys
+from pserv.system.trees import Files, Trees
+trees, files = Trees(), Files((sys.argv[1],), ())
+trees.cover(files)
+print(files.trouble)
+open(f"{sys.argv[1]}/x", "w").close()
+print([path for _, path in trees.changes({"web": files})])
+"""
+
+
+def test_too_many_folders_are_told_and_the_others_are_watched(tmp_path: Path) -> None:
+    """In a namespace of users of its own, whose limit is its own."""
+    for number in range(9):
+        (tmp_path / str(number)).mkdir()
+    limited = 'echo 5 >/proc/sys/user/max_inotify_watches || exit 77; exec "$@"'
+    words = ["unshare", "-U", "-r", "sh", "-c", limited, "sh", sys.executable, "-c", MANY, str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode in (1, 77):
+        pytest.skip(f"needs a namespace of users: {done.stderr}")
+    trouble, changed = done.stdout.splitlines()
+    assert "the system allows no more inotify watches" in trouble
+    assert "sysctl fs.inotify.max_user_watches" in trouble
+    assert changed == f"['{tmp_path}/x']"
+
+
+def test_what_cannot_be_watched_is_told() -> None:
     files = Files(("/src",), ())
     files.fail("/src/x", OSError(errno.ENOSPC, "No space left on device"))
     assert "no more inotify watches" in files.trouble
