@@ -8,17 +8,16 @@ the same lines of the same bytes, and writes those that the file has not.
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
-import select
 import time
 from typing import TYPE_CHECKING, Final
 
 from pserv.logger import formats
 from pserv.logger.journal import WRITTEN, Batch
 from pserv.logger.limits import NOTHING
-from pserv.logger.pipes import available, resize, size_of
+from pserv.logger.pipes import available
 from pserv.logger.pump import write_carry
+from pserv.logger.sight import Sight
 from pserv.logger.targets import TargetError
 
 if TYPE_CHECKING:
@@ -29,10 +28,10 @@ if TYPE_CHECKING:
 
 BATCH: Final = 1 << 18
 """Bytes that are looked at together: what becomes of them stays near the processor."""
-_READ: Final = 1 << 16
+_FLOW: Final = 1 << 16
+"""The same for what is no file."""
 _BUFFERS: Final = 1000
 """writev(2) takes 1024."""
-_NONBLOCK: Final = 2  # SPLICE_F_NONBLOCK
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _KEPT: Final = 8 << 20
 """Bytes, at most, that stay: more than a batch needs whose every byte becomes six."""
@@ -43,21 +42,12 @@ class Lines:
 
     def __init__(self, pump: Pump) -> None:
         self._pump = pump
-        self._null = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        self._sight = Sight(pump)
         self._output: Buffers = []
         """What the hold pipe's bytes become, while the file has not taken all of it."""
         self._written = 0
         """Bytes of the output that the file has taken, where that is one buffer."""
-        self._tee = None
-        libc = ctypes.CDLL(None, use_errno=True)
-        _keep_memory(libc)
-        if hasattr(os, "splice"):
-            self._tee = getattr(libc, "tee", None)
-        if self._tee is not None:
-            self._tee.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_size_t, ctypes.c_uint)
-            self._tee.restype = ctypes.c_ssize_t
-            self._look_read, self._look_write = os.pipe()
-            self._seen = min(resize(self._look_write, pump.capacity), pump.capacity)
+        _keep_memory()
 
     def turn(self, stream: Stream, limit: int, final: bool) -> int:
         """Write what whole lines the next bytes of a stream have; the number of bytes, which may be more than `limit`.
@@ -69,7 +59,7 @@ class Lines:
         """
         format, target, drops = stream.format, stream.target, stream.limit
         assert format is not None
-        data = self._next(stream, min(limit, BATCH), final)
+        data = self._sight.next(stream, min(limit, BATCH), final)
         if drops is not None and drops.dropped.lines and (final or stream.over or drops.due <= time.monotonic()):
             self.mark(stream)
         if not data:
@@ -86,7 +76,7 @@ class Lines:
             if not data:
                 return 0
         self._pump.journal.begin(stream.id, target.path, batch)
-        taken = self._take(stream, data)
+        taken = self._sight.take(stream, data)
         if stream.start < 0 or stream.start > end:  # the first bytes, or somebody truncated the file
             stream.start = end + batch.broken
             self._pump.journal.record(stream.id, stream.start, stream.printed)
@@ -140,9 +130,9 @@ class Lines:
         try:
             if target.carry:
                 write_carry(target)
-            data = self._next(stream, min(limit, _READ), final)
+            data = self._sight.next(stream, min(limit, _FLOW), final)
             if data and stream.rest is None:
-                self._drop(stream.fd, len(data))
+                self._sight.drop(stream.fd, len(data))
             stream.printed += len(data)
             target.carry = self._flowing(stream, format, data, final)
             write_carry(target)
@@ -166,86 +156,6 @@ class Lines:
             data = data[:kept]
         return b"".join([*written, *format.write(data, now)])
 
-    # What is taken.
-
-    def _next(self, stream: Stream, limit: int, final: bool) -> bytes:
-        """The bytes that are to be written now. They are still in the stream, or it has none of its own (`rest`)."""
-        format = stream.format
-        assert format is not None
-        limit = max(limit, 2 * format.longest)  # else where a line is split would depend on it
-        data = self._look(stream, limit)
-        count = format.count(data)
-        if data and not count:
-            if final or stream.over or _hung_up(stream.fd):
-                data = self._look(stream, limit)  # with what came before the end of file
-                count = format.count(data) or len(data)
-            else:
-                count = len(data) if self._is_full(stream, data) else 0
-        elif stream.over:
-            count = len(data)
-        stream.unfinished = count < len(data)
-        if stream.rest is not None:
-            stream.rest = data[count:]
-        return data if count == len(data) else data[:count]
-
-    def _look(self, stream: Stream, limit: int) -> bytes:
-        """The next bytes of a stream, which stay in its pipe; what cannot be looked into is read, and kept in `rest`.
-
-        Sets `over` at end of file.
-        """
-        if stream.rest is None and self._tee is not None:
-            count = self._tee(stream.fd, self._look_write, min(limit, self._seen), _NONBLOCK)
-            if count > 0:
-                return os.read(self._look_read, count)
-            number = ctypes.get_errno() if count < 0 else 0
-            if number != errno.EINVAL:
-                stream.over = number != errno.EAGAIN
-                return b""
-        return self._read(stream)
-
-    def _read(self, stream: Stream) -> bytes:
-        """Of a terminal, or where there is no tee(2): a kill loses what is in memory then."""
-        rest = stream.rest = stream.rest or b""
-        room = min(_READ, self._pump.capacity - len(rest))
-        if stream.over or room <= 0:
-            return rest
-        try:
-            data = os.read(stream.fd, room)
-        except BlockingIOError:
-            return rest
-        except OSError:  # EIO: the last one closed the terminal
-            data = b""
-        stream.over = not data
-        stream.rest = rest + data
-        return stream.rest
-
-    def _is_full(self, stream: Stream, data: bytes) -> bool:
-        """Whether the beginning of a line must go so that the rest of it can come: where pipes cannot be made larger.
-
-        Of the pages that a pipe has, each may be filled by half only.
-        """
-        assert stream.format is not None
-        if stream.rest is not None:
-            return len(data) >= self._pump.capacity
-        if 2 * len(data) < size_of(stream.fd):
-            return False
-        there = available(stream.fd)
-        return 2 * len(data) >= resize(stream.fd, 4 * stream.format.longest) or len(self._look(stream, there)) < there
-
-    def _take(self, stream: Stream, data: bytes) -> int:
-        """Put the bytes into the hold pipe, which is empty; how many."""
-        if stream.rest is not None:
-            return os.write(self._pump.entry, data)
-        return os.splice(stream.fd, self._pump.entry, len(data))
-
-    def _drop(self, fd: int, count: int) -> None:
-        """Empty a pipe of so many bytes."""
-        while count:
-            if self._tee is not None:
-                count -= os.splice(fd, self._null, count)
-            else:
-                count -= len(os.read(fd, min(count, _READ)))
-
     # What is written.
 
     def resume(self, target: Target) -> None:
@@ -256,22 +166,13 @@ class Lines:
             try:
                 known = self._written if self._output else None
                 if known is None:
-                    self._output = _output(formats.of(batch.format), self._held(), batch)
+                    self._output = _output(formats.of(batch.format), self._sight.held(), batch)
                 output = b"".join(self._output)
                 self._output, self._written = [output], _progress(target, batch, output, known)
             except OSError as error:
                 raise TargetError.of(error) from None
             _end(target, False)
         self._write(target)
-
-    def _held(self) -> bytes:
-        """What is in the hold pipe. It stays there, unless not all of it can be looked at."""
-        pump = self._pump
-        if not pump.held:
-            return b""
-        count = 0 if self._tee is None else self._tee(pump.exit, self._look_write, pump.held, _NONBLOCK)
-        data = os.read(self._look_read, count) if count > 0 else b""
-        return data if len(data) == pump.held else os.read(pump.exit, pump.held)
 
     def _write(self, target: Target) -> None:
         """All of the output -> file; then the hold pipe is emptied. Raises TargetError, and what is left stays."""
@@ -293,23 +194,16 @@ class Lines:
             raise TargetError.of(error) from None
         pump.journal.written()
         self._output = []
-        self._drop(pump.exit, available(pump.exit))
+        self._sight.drop(pump.exit, available(pump.exit))
         pump.held = 0
 
 
-def _keep_memory(libc: ctypes.CDLL) -> None:
+def _keep_memory() -> None:
     """What one batch needed is there for the next; else each one would get new pages from the kernel, emptied first."""
-    mallopt = getattr(libc, "mallopt", None)  # of glibc: mallopt(3)
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # of glibc: mallopt(3)
     if mallopt is not None:
         for parameter in (_TRIM_THRESHOLD, _MMAP_THRESHOLD):
             mallopt(parameter, _KEPT)
-
-
-def _hung_up(fd: int) -> bool:
-    """Whether nobody can write to the pipe any more."""
-    poll = select.poll()
-    poll.register(fd, 0)
-    return bool(poll.poll(0))
 
 
 def _end(target: Target, whole_lines: bool) -> tuple[int, bool]:

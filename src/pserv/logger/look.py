@@ -30,14 +30,22 @@ class Look:
 
         To be consumed whole. Raises OSError for what is no pipe (EINVAL), and where the system has no tee(2) (ENOSYS).
         """
-        if self._tee is None:
-            self._open()
-        assert self._tee is not None
-        left = self._tee(fd, self._write, min(limit, self._size))
+        left = self._refer(fd, limit)
         while left > 0:
             block = os.read(self._read, min(left, _BLOCK))
             left -= len(block)
             yield block
+
+    def whole(self, fd: int, limit: int) -> bytes:
+        """The same in one piece."""
+        seen = self._refer(fd, limit)
+        return os.read(self._read, seen) if seen else b""
+
+    def _refer(self, fd: int, limit: int) -> int:
+        if self._tee is None:
+            self._open()
+        assert self._tee is not None
+        return self._tee(fd, self._write, min(limit, self._size))
 
     def newlines(self, fd: int, limit: int, room: int) -> tuple[int, int, int]:
         """Of the next bytes of a pipe: how many were seen, where the last line that ends within the first `room` bytes

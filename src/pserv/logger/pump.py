@@ -31,7 +31,7 @@ class Pump:
     empty before others come in.
     """
 
-    __slots__ = ("_carry", "_lines", "_look", "beat", "capacity", "entry", "exit", "held", "journal")
+    __slots__ = ("_carry", "_lines", "beat", "capacity", "entry", "exit", "held", "journal", "look")
 
     def __init__(self, read: int, write: int, journal: Journal) -> None:
         self.exit = read
@@ -41,7 +41,7 @@ class Pump:
         self.journal = journal
         self.capacity = resize(write, HOLD_SIZE)
         self.held = available(read)
-        self._look = Look(self.capacity)
+        self.look = Look(self.capacity)
         self._carry = b""
         """Bytes taken out of the hold pipe for a file that splice refuses, and not yet written."""
         self.beat = 0
@@ -76,7 +76,7 @@ class Pump:
             raise TargetError.of(error) from None
         limit = min(limit, self.capacity)
         if target.rotation is not None:
-            limit = target.rotation.allows(stream.fd, target.fd, end, limit, self._look)
+            limit = target.rotation.allows(stream.fd, target.fd, end, limit, self.look)
             if not limit:
                 return 0
         self.journal.own(stream.id, target.path)
@@ -168,7 +168,7 @@ class Pump:
     def close(self) -> None:
         os.close(self.exit)
         os.close(self.entry)
-        self._look.close()
+        self.look.close()
         self.journal.close()
 
 

@@ -1,10 +1,11 @@
-"""The streams and targets of one worker: who is served when, and what becomes of all when a write hangs."""
+"""The streams and targets of one worker: who comes and goes, who is served when. Failures are in `trouble`."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from pserv.logger.dropping import Dropping
@@ -15,6 +16,7 @@ from pserv.logger.parking import Parking
 from pserv.logger.settings import PLAIN
 from pserv.logger.streams import HOT, PARKED, UNBORN, WAITING, Stream
 from pserv.logger.targets import FILE, Target, TargetError
+from pserv.logger.trouble import Trouble
 from pserv.logger.turns import Turns
 from pserv.logger.watch import Watch
 
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 
 TURN: Final = 1 << 20
 """Bytes that a stream may move before the others have their turn."""
-SETTLED: Final = 10.0
-"""Seconds of undisturbed writing after which a worker that hung gives its stream back."""
 _ENDED: Final = 4096
 
 
@@ -36,7 +36,8 @@ class Traffic:
     def __init__(self, pump: Pump, poller: Poller, send: Callable[[dict[str, Any]], None]) -> None:
         self.pump = pump
         self.heat = Heat(poller)
-        self.watch = Watch(pump, self._hung)
+        self.trouble = Trouble(self, send)
+        self.watch = Watch(pump, self.trouble.hang)
         self.streams: dict[int, Stream] = {}
         self.ended: dict[int, Stream] = {}
         """All written, their last lines not asked for yet."""
@@ -44,17 +45,13 @@ class Traffic:
         self.turns = Turns(self.streams, self.ended, pump.journal, send)
         self.dropping = Dropping(self.streams, pump.journal, send)
         self.unopened: list[Target] = []
-        self.settled_at: float | None = None
         self.ending = False
         """Nobody will come after this process: no line is waited for."""
         self._poller = poller
         self._send = send
-        self._targets: dict[str, Target] = {}
+        self.targets: dict[str, Target] = {}
+        """All that are written, by path."""
         self._by_fd: dict[int, Stream] = {}
-        self._owner: Stream | None = None
-        """Whose bytes are in the hold pipe and could not be written."""
-        self._stuck: Stream | None = None
-        self._narrow = False
         self._reopening: int | None = None
 
     # Coming and going.
@@ -63,8 +60,8 @@ class Traffic:
         """Write what a predecessor left in the hold pipe to the file that its journal names."""
         number, path = self.pump.journal.owner()
         if self.pump.held or self.pump.journal.state() == MARKING:
-            self._owner = self._new(number, -1, self._target(path, None))
-            self.attempt(self._owner.target)
+            self.trouble.owner = self._new(number, -1, self._target(path, None))
+            self.trouble.attempt(self.trouble.owner.target)
 
     def add(
         self, number: int, fd: int, path: str, mode: int | None, settings: Settings = PLAIN, facts: Facts = NOBODY
@@ -74,8 +71,8 @@ class Traffic:
             os.close(fd)  # sent before the keeper knew: another worker has it
             return
         stream = self._new(number, fd, self._target(path, mode))
-        if self._owner is not None and self._owner.id == number:
-            self._owner = stream
+        if self.trouble.owner is not None and self.trouble.owner.id == number:
+            self.trouble.owner = stream
         self.streams[number] = self._by_fd[fd] = stream
         stream.run = facts.run
         self._configure(stream, settings, facts)
@@ -110,19 +107,19 @@ class Traffic:
         old = stream.target
         old.streams.remove(number)
         stream.target, stream.start = self._target(path, mode), -1
-        if self._owner is stream:
+        if self.trouble.owner is stream:
             self.pump.journal.move(number, path)
         stream.target.settings = stream.settings
         self.turns.govern(stream.target)
         self._join(stream, stream.target)
-        self._close_unused(old, stream)
-        if self._owner is stream:
-            self.attempt(stream.target)
+        self.close_unused(old, stream)
+        if self.trouble.owner is stream:
+            self.trouble.attempt(stream.target)
 
     def reopen(self, number: int | None) -> None:
         """Close every file and open its path anew; when that is done it is told, with the number."""
         self._reopening = number
-        for target in self._targets.values():
+        for target in self.targets.values():
             if target.kind is FILE and not target.stale:
                 target.stale = True
                 self.unopened.append(target)
@@ -135,7 +132,7 @@ class Traffic:
         del self._by_fd[stream.fd]
         os.close(stream.fd)
         stream.target.streams.remove(stream.id)
-        self._close_unused(stream.target, stream)
+        self.close_unused(stream.target, stream)
 
     def closed(self, number: int) -> None:
         """Tell that a stream is over, and forget what was counted."""
@@ -149,9 +146,9 @@ class Traffic:
         return stream
 
     def _target(self, path: str, mode: int | None) -> Target:
-        target = self._targets.get(path)
+        target = self.targets.get(path)
         if target is None:
-            target = self._targets[path] = Target(path, mode)
+            target = self.targets[path] = Target(path, mode)
         return target
 
     def _join(self, stream: Stream, target: Target) -> None:
@@ -163,17 +160,18 @@ class Traffic:
         if target.stale and not target.trouble:
             self.unopened.append(target)
 
-    def _close_unused(self, target: Target, last: Stream) -> None:
-        if target.streams or (self._owner is not None and self._owner.target is target):
+    def close_unused(self, target: Target, last: Stream) -> None:
+        """Close a target that no stream goes to any more."""
+        if target.streams or (self.trouble.owner is not None and self.trouble.owner.target is target):
             return
         self.parking.forget(target)
         self.turns.forget(target)
-        self._targets.pop(target.path, None)
+        self.targets.pop(target.path, None)
         watched = self.watch.begin(last)  # close(2) writes what is left, on some file systems
         target.close()
         if watched:
             self.watch.end()
-            self.after_hang()
+            self.trouble.after_hang()
 
     # Serving.
 
@@ -205,7 +203,7 @@ class Traffic:
         if self.unopened and (not self.heat.again or self._reopening is not None):
             target = self.unopened.pop()
             if target.stale and target.streams and not target.trouble:
-                self.attempt(target)
+                self.trouble.attempt(target)
         self._tell_reopened()
 
     def _tell_reopened(self) -> None:
@@ -222,12 +220,12 @@ class Traffic:
             return 0
         now = time.monotonic()
         if not self.watch.begin(stream):
-            self.after_hang()
+            self.trouble.after_hang()
             return 0
         moved, failure, full = 0, None, False
         try:
             if target.wants_opening(now):
-                self._open(target, now)
+                self.open(target, now)
             moved = self.pump.turn(stream, limit, final or self.ending)
             while not moved and target.is_due():
                 self.turns.rotate(target, stream.id)
@@ -240,7 +238,7 @@ class Traffic:
             self.watch.end()
         self.dropping.look(stream)
         if failure is not None:
-            self._fail(target, stream, failure)
+            self.trouble.fail(target, stream, failure)
         elif full:
             self.parking.fill(target)
         elif stream.over:
@@ -249,30 +247,46 @@ class Traffic:
             self.heat.served(stream, moved, now)
             if stream.format is not None and stream.state == WAITING:
                 self._poller.want(stream.fd, more=stream.unfinished and not moved)
-        self.after_hang(failure is not None)
+        self.trouble.after_hang(failure is not None)
         return moved
 
     def mark(self, now: float) -> None:
         """Have files tell what was dropped for them."""
         for stream in self.dropping.due(now):
-            target = stream.target
-            if target.kind is not FILE or stream.state == PARKED or not self.watch.begin(stream):
-                continue
-            failure = None
-            try:
-                if target.wants_opening(time.monotonic()):
-                    self._open(target, time.monotonic())
-                self.pump.mark(stream)
-            except TargetError as error:
-                failure = error
-            finally:
-                self.watch.end()
-            if failure is not None:
-                self._fail(target, stream, failure)
-            self.dropping.look(stream)
-            self.after_hang(failure is not None)
+            if stream.target.kind is FILE and stream.state != PARKED:
+                self._do(stream, partial(self._mark, stream))
+                self.dropping.look(stream)
 
-    def _open(self, target: Target, now: float) -> None:
+    def _mark(self, stream: Stream) -> None:
+        now = time.monotonic()
+        if stream.target.wants_opening(now):
+            self.open(stream.target, now)
+        self.pump.mark(stream)
+
+    def keep_calendar(self) -> None:
+        """Rotate what the calendar wants rotated, though nobody writes to it."""
+        for target in self.turns.due():
+            if not target.trouble:
+                stream = self.streams[target.streams[0]]
+                self._do(stream, partial(self.turns.rotate, target, stream.id))
+
+    def _do(self, stream: Stream, action: Callable[[], None]) -> None:
+        """What may hang, and fail with TargetError."""
+        if not self.watch.begin(stream):
+            return
+        failure = None
+        try:
+            action()
+        except TargetError as error:
+            failure = error
+        finally:
+            self.watch.end()
+        if failure is not None:
+            self.trouble.fail(stream.target, stream, failure)
+        self.trouble.after_hang(failure is not None)
+
+    def open(self, target: Target, now: float) -> None:
+        """Open a target (anew). Raises TargetError; to be done under watch."""
         used = target.used
         self._poller.drop(target.fd)
         target.open(now)
@@ -286,23 +300,6 @@ class Traffic:
             for number in target.streams:
                 if self.streams[number].start >= 0:
                     self.streams[number].start = size
-
-    def keep_calendar(self) -> None:
-        """Rotate what the calendar wants rotated, though nobody writes to it."""
-        for target in self.turns.due():
-            stream = self.streams[target.streams[0]]
-            if target.trouble or not self.watch.begin(stream):
-                continue
-            failure = None
-            try:
-                self.turns.rotate(target, stream.id)
-            except TargetError as error:
-                failure = error
-            finally:
-                self.watch.end()
-            if failure is not None:
-                self._fail(target, stream, failure)
-            self.after_hang(failure is not None)
 
     def _finish(self, stream: Stream) -> None:
         """All is written. While its last lines may still be asked for it is not told closed."""
@@ -318,80 +315,8 @@ class Traffic:
 
     def finish_empty(self, stream: Stream) -> None:
         """A parked stream whose pipe is empty and closed is over: its target is not needed for that."""
-        if stream.state == PARKED and stream.is_over() and self._owner is not stream:
+        if stream.state == PARKED and stream.is_over() and self.trouble.owner is not stream:
             if stream.target.trouble and stream.target.streams == [stream.id]:
                 text = "nothing is left to write to it"
                 self._send({"op": "restored", "id": stream.id, "path": stream.target.path, "text": text})
             self._finish(stream)
-
-    # Trouble.
-
-    def attempt(self, target: Target) -> None:
-        """Open a target, or try again what it refused; tell of one that has been full for a while."""
-        if self.parking.is_full(target):
-            self.parking.tell_full(target)
-            return
-        stream = self._owner if self._owner is not None else self.streams[target.streams[0]]
-        if stream.target is not target or not self.watch.begin(stream):
-            return
-        failure = None
-        try:
-            if target.stale:
-                self._open(target, time.monotonic())
-            if self._owner is not None:
-                self.pump.empty(target)
-            elif target.trouble and target.kind is not FILE:
-                self.pump.turn(stream, TURN)
-        except TargetError as error:
-            failure = error
-        except BlockingIOError:
-            pass
-        finally:
-            self.watch.end()
-        if failure is not None:
-            self._fail(target, stream, failure)
-        else:
-            self._recover(target)
-        self.after_hang(failure is not None)
-
-    def _fail(self, target: Target, stream: Stream, failure: TargetError) -> None:
-        self.parking.fail(target, stream, failure)
-        if self.pump.held:
-            self._owner = stream
-            self.watch.keep(stream)
-            if self._stuck is None:
-                self._hung(stream)
-
-    def _recover(self, target: Target) -> None:
-        owner, self._owner = self._owner, None
-        if owner is not None:
-            self.pump.journal.record(owner.id, owner.start, owner.printed)
-        self.parking.flow(target)
-        if owner is not None:
-            self._close_unused(target, owner)
-
-    def _hung(self, stream: Stream) -> None:
-        """The bytes in hand cannot be written now: the keeper gives all other streams to another worker.
-
-        Called by the watch, in its thread and holding its lock, or by the worker's own.
-        """
-        self._stuck = stream
-        for target in self._targets.values():
-            if target is not stream.target:
-                target.unlock()
-        self._send({"op": "stuck", "id": stream.id, "path": stream.target.path, "text": stream.target.trouble})
-
-    def after_hang(self, failed: bool = False) -> None:
-        """Once a worker hung it keeps the one stream alone, until it has flowed for a while."""
-        if self.watch.kept is None:
-            return
-        if not self._narrow:
-            self._narrow = True
-            for other in list(self.streams.values()):
-                if other.id != self.watch.kept:
-                    self.pump.journal.forget(other.id)
-                    self.remove(other)
-        if self._stuck is not None and not failed and not self.pump.held:
-            stream, self._stuck = self._stuck, None
-            self.settled_at = time.monotonic() + SETTLED
-            self._send({"op": "flowing", "id": stream.id, "path": stream.target.path})

@@ -61,7 +61,7 @@ class Worker:
             if traffic.parking.troubled:
                 now = time.monotonic()
                 for target in [target for target in traffic.parking.troubled if target.retry_at <= now]:
-                    traffic.attempt(target)
+                    traffic.trouble.attempt(target)
         return 0
 
     def _timeout(self) -> float | None:
@@ -72,7 +72,7 @@ class Worker:
         if traffic.heat.streams:
             return NAP
         times = [target.retry_at for target in traffic.parking.troubled]
-        others = (self._finish_at, traffic.settled_at, traffic.turns.at, traffic.dropping.at)
+        others = (self._finish_at, traffic.trouble.settled_at, traffic.turns.at, traffic.dropping.at)
         times += [at for at in others if at is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
 
@@ -85,7 +85,9 @@ class Worker:
                 return not traffic.pump.held and not any(stream.available() for stream in traffic.streams.values())
             return not traffic.pump.held and not traffic.streams
         settled = (
-            traffic.settled_at is not None and not traffic.parking.troubled and time.monotonic() >= traffic.settled_at
+            traffic.trouble.settled_at is not None
+            and not traffic.parking.troubled
+            and time.monotonic() >= traffic.trouble.settled_at
         )
         if (settled or self._releasing) and not traffic.pump.held:
             self._send({"op": "released"})
@@ -170,7 +172,7 @@ class Worker:
             if stream is not None:
                 streams.append(stream)
         lines = self._lines(streams)
-        self._traffic.after_hang()
+        self._traffic.trouble.after_hang()
         self._send({"op": "drained", "run": run, "lines": lines, "printed": sum(one.printed for one in streams)})
         for stream in streams:
             stream.drained = True
