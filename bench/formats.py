@@ -130,7 +130,7 @@ def _one(daemon: Daemon, flood: Flood) -> tuple[float, float]:
 
 def _wait_full(path: Path, flood: Flood) -> int:
     """Until all lines are in the file, each as long as the first; nanoseconds of the monotonic clock."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     with path.open("rb") as file:
         while not (first := file.readline()).endswith(b"\n"):
             file.seek(0)
