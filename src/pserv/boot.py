@@ -5,21 +5,20 @@ The loader takes longest, so it is under way before the rest of our code is even
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
 import zlib
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 from pserv import __version__, claiming
 from pserv.config import places
-from pserv.keeper import memory
+from pserv.keeper import memory, quickjson
 from pserv.loading import Loading, check_names, document
 from pserv.model.errors import PservError
 from pserv.system import store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pserv.keeper.boot import Boot
     from pserv.keeper.roles import Role
@@ -114,7 +113,7 @@ def _complete(boot: Boot, asked: Start, path: str, loading: Loading) -> None:
     check_names(asked.names or [], accepted)
     if asked.exit_when is not None:
         accepted["daemon"] = {**accepted.get("daemon", {}), "exit_when": asked.exit_when}
-    data = json.dumps(accepted).encode()
+    data = quickjson.dumps(accepted).encode()
     claiming.make_private(boot.run_dir)
     claiming.make_private(boot.state_dir)
     boot.lock_fd = claiming.lock(os.path.join(boot.state_dir, claiming.LOCK), path)
@@ -143,7 +142,7 @@ def _leave_session() -> None:
 def _told(asked: Start, error: PservError) -> None:
     if asked.ready_fd >= 0:
         answer = {"error": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}
-        os.write(asked.ready_fd, json.dumps(answer).encode() + b"\n")
+        os.write(asked.ready_fd, quickjson.dumps(answer).encode() + b"\n")
         return
     print(f"pserv: {error.message}" + (f"\nhint: {error.hint}" if error.hint else ""), file=sys.stderr)  # noqa: T201
 

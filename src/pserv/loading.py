@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
-from typing import Any, NoReturn
 
+from pserv.keeper import quickjson
 from pserv.model.errors import NoSuchService, PservError
 from pserv.system import store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 
 def document(files: list[str], state_dir: str, loading: Loading) -> dict[str, Any]:
@@ -25,7 +28,7 @@ def document(files: list[str], state_dir: str, loading: Loading) -> dict[str, An
     if on_invalid == "last-good":
         kept = store.read(state_dir, store.ACCEPTED)
         if kept:
-            document: dict[str, Any] = json.loads(kept)
+            document: dict[str, Any] = quickjson.loads(kept.decode())
             document["notes"] = [
                 f"{files[0]} has mistakes, so the last good configuration runs; `pserv check` shows them"
             ]
@@ -56,7 +59,7 @@ class Loading:
             chunks.append(chunk)
         status = self._end()
         try:
-            answer: dict[str, Any] = json.loads(b"".join(chunks))
+            answer: dict[str, Any] = quickjson.loads(b"".join(chunks).decode())
         except ValueError:
             raise PservError(f"cannot load the configuration: the loader ended with status {status}") from None
         return answer

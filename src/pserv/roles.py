@@ -6,27 +6,27 @@ import gc
 import socket
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from pserv.bundle import Bundle
 from pserv.logger.main import logger
 from pserv.system.asking import asker
 from pserv.system.store import store
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pserv.keeper.roles import Role
     from pserv.supervisor.main import Session
 
-SUPERVISORS = ("pserv.model", "pserv.rules", "pserv.supervisor", "pserv.system", "pserv.api", "msgspec")
-"""Packages that only the supervisor imports. With them in the keeper a fork would take half as long again, and the
-pages that both then write to would be there twice."""
+HELD = ("pserv.model", "pserv.rules", "pserv.supervisor", "pserv.system", "pserv.logger", "pserv.api", "msgspec")
+"""Packages of which a fork imports what the keeper has not. With all of it in the keeper a fork would take half as long
+again, and the pages that both then write to would be there twice."""
 
 
 class Roles:
     """What a fork of the keeper can be, by name. Logger and asker are loaded now, other code is held."""
 
     def __init__(self) -> None:
-        self._bundle = Bundle(SUPERVISORS)
+        self._bundle = Bundle(HELD)
         self.table: dict[str, Role] = {
             "supervisor": self.supervisor,
             "logger": logger,
@@ -45,7 +45,7 @@ class Roles:
 
     def reader(self, channel: socket.socket, argument: str) -> int:
         """A reader of logs, for one who asked."""
-        sys.meta_path.insert(0, self._bundle)
+        self._use_held()
         from pserv.system import logs
 
         return logs.reader(channel, argument)
@@ -59,7 +59,7 @@ class Roles:
 
     def asker(self, channel: socket.socket, argument: str) -> int:
         """One question of a probe; most of what it needs is here already."""
-        sys.meta_path.insert(0, self._bundle)
+        self._use_held()
         return asker(channel, argument)
 
     def pid_file(self, channel: socket.socket, argument: str) -> int:
@@ -78,13 +78,16 @@ class Roles:
 
     def supervisor(self, channel: socket.socket, argument: str) -> int:
         """The supervisor, on this channel to the keeper."""
-        sys.meta_path.insert(0, self._bundle)
+        self._use_held()
         # 1 MB that msgspec imports only where it happens to be installed, and does without.
         sys.modules["typing_extensions"] = None  # type: ignore[assignment]
         from pserv.supervisor import main
 
         gc.enable()
         return main.supervise(channel, _serve)
+
+    def _use_held(self) -> None:
+        sys.meta_path.insert(0, self._bundle)
 
 
 def _serve(session: Session, sockets: list[socket.socket]) -> Callable[[], Awaitable[None]]:

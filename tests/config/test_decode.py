@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,9 @@ from pserv.model.spec import Backoff, Document, ServiceSpec, Stop, StopStep
 from tests.config import specs
 
 PATIENT = settings(deadline=None)
+
+DUMPER, LOADER = getattr(yaml, "CSafeDumper", yaml.SafeDumper), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""In C where PyYAML was built so: ten times faster."""
 
 FOUNDING = """\
 services:
@@ -258,7 +260,7 @@ def test_toml_says_the_same(tmp_path: Path) -> None:
 
 
 def _decoded(shape: Shape, data: Any) -> tuple[Any, Findings]:
-    text = yaml.safe_dump(data, stream=None, allow_unicode=True)
+    text = yaml.dump(data, Dumper=DUMPER, allow_unicode=True)
     root = read_yaml(text, "/f.yaml", [])
     assert isinstance(root, Mapping)
     findings = Findings()
@@ -288,7 +290,7 @@ def test_documents_survive_json_and_can_be_shown(service: ServiceSpec, defaults:
     assert spec.decode(spec.encode(document)) == document
     shown = effective(document, defaults=defaults)
     assert msgspec.json.decode(msgspec.json.encode(shown)) == shown
-    assert yaml.safe_load(io.StringIO(yaml.safe_dump(shown))) == shown
+    assert yaml.load(yaml.dump(shown, Dumper=DUMPER), LOADER) == shown
 
 
 def test_effective_values_are_shown_as_they_are_written(tmp_path: Path) -> None:

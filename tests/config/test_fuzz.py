@@ -19,6 +19,7 @@ from pserv.model.mistakes import InvalidConfig
 VALID = Path(__file__).with_name("everything.yaml").read_bytes()
 VALID_TOML = Path(__file__).with_name("everything.toml").read_bytes()
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 LIMIT = 3.0
 """Seconds of CPU; most take a thousandth of it. A machine whose cores are shared counts more than there is."""
 
@@ -77,7 +78,7 @@ TREES: st.SearchStrategy[Any] = st.recursive(
 @given(st.dictionaries(KEYS, TREES, max_size=8), st.sampled_from(["services", "defaults", "daemon", "name"]))
 def test_random_structures(service: dict[str, Any], section: str) -> None:
     tree = {"services": {"web": service}} if section == "services" else {section: service, "services": {"a": service}}
-    _told(yaml.safe_dump(tree, allow_unicode=True).encode("utf-8", "surrogatepass"))
+    _told(yaml.dump(tree, Dumper=DUMPER, allow_unicode=True).encode("utf-8", "surrogatepass"))
 
 
 @PATIENT

@@ -6,10 +6,11 @@ The `_raw` face takes and gives plain dicts and imports next to nothing, for com
 
 from __future__ import annotations
 
-from pserv.api import query, quickjson
+from pserv.api import query
 from pserv.api.connect import connect
 from pserv.api.replies import Closed, ProtocolError, Reply, request_bytes
 from pserv.api.routes import ROUTES
+from pserv.keeper import quickjson
 
 TYPE_CHECKING = False  # `typing` itself is too slow to import here
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -11,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from pserv.api import operations as op
+from pserv.keeper import quickjson
 from pserv.model.errors import PservError, Refused, UsageError
 from pserv.model.moments import parse_moment
 from pserv.model.spec import ServiceSpec
@@ -53,7 +53,7 @@ async def _pieces(session: Session, asked: dict[str, Any]) -> AsyncIterator[byte
     """From a process of their own, so that a disk that hangs or a slow client holds up nobody."""
     if not asked["files"]:
         return
-    _, fds = await session.keeper.request({"op": "fork", "role": "reader", "argument": json.dumps(asked)})
+    _, fds = await session.keeper.request({"op": "fork", "role": "reader", "argument": quickjson.dumps(asked)})
     sock = socket.socket(fileno=fds[0])
     session.readers.add(sock)
     try:

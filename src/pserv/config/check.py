@@ -49,6 +49,7 @@ class Check:
         self._left_out = left_out
         self._root = root
         self._uid = uid
+        self._firsts: dict[str, ServiceSpec] = {}
 
     def run(self) -> None:
         for declared in self._services.values():
@@ -82,8 +83,14 @@ class Check:
         if declared.spec.port is not None and "PORT" in declared.spec.env:
             self._note(declared, "port", f"has no effect on PORT: env sets it to {shown(declared.spec.env['PORT'])}")
 
+    def _first(self, declared: Declared) -> ServiceSpec:
+        """What can be looked at as it will be used."""
+        if declared.name not in self._firsts:
+            self._firsts[declared.name] = check_instances.first(declared.name, declared.spec)
+        return self._firsts[declared.name]
+
     def _program(self, declared: Declared) -> None:
-        spec = check_instances.first(declared.name, declared.spec)
+        spec = self._first(declared)
         used = [name for name in ONE_OF if getattr(spec, name) is not None]
         if not used:
             if not self._findings.told(declared.name, ONE_OF):
@@ -191,7 +198,7 @@ class Check:
 
     def _probes(self, declared: Declared) -> None:
         unread = [which for which in ("ready", "health") if self._findings.told(declared.name, [f".{which}"])]
-        first = check_instances.first(declared.name, declared.spec)
+        first = self._first(declared)
         for (option, *inner), message, hint in check_probes.mistakes(first):
             if option not in unread:
                 self._wrong(declared, option, message, hint, *inner)
@@ -208,7 +215,7 @@ class Check:
     def _sockets(self, declared: Declared) -> None:
         if not declared.spec.sockets and not declared.spec.lazy:
             return
-        first = check_instances.first(declared.name, declared.spec)
+        first = self._first(declared)
         for (option, *inner), message, hint in check_sockets.mistakes(first, self._uid):
             self._wrong(declared, option, message, hint, *inner)
         for told in check_sockets.notes(first, self._uid):
@@ -221,7 +228,7 @@ class Check:
             self._wrong(declared, option, message, hint, *inner)
 
     def _places(self, declared: Declared) -> None:
-        spec = check_instances.first(declared.name, declared.spec)
+        spec = self._first(declared)
         if spec.cwd is not None and not os.path.isdir(spec.cwd):
             what = "is no folder" if os.path.exists(spec.cwd) else "does not exist now"
             self._note(declared, "cwd", f"{spec.cwd} {what}")

@@ -9,9 +9,11 @@ import os
 import stat
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from pserv.model.errors import PservError
 
 FILE_NAMES: Final = ("pserv.yaml", "pserv.yml", "pserv.toml")

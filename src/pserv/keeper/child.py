@@ -16,13 +16,16 @@ import resource
 import sys
 import termios
 from collections.abc import Iterable
-from typing import NoReturn
 
 from pserv.keeper import cgroup, executing, identity, mark
 from pserv.keeper.host import COOKIE_VARIABLE, Original, write_oom_score_adj
 from pserv.keeper.identity import Identity
 from pserv.keeper.place import Place
 from pserv.keeper.protocol import Message
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 NEVER_INHERITED = ("NOTIFY_SOCKET", "LISTEN_", "WATCHDOG_", "INVOCATION_ID", "JOURNAL_STREAM", COOKIE_VARIABLE)
 """Beginnings of the names of variables that speak to the daemon, not to its services."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from pserv.keeper.protocol import Message
 from pserv.keeper.runs import Record, passed
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pserv.keeper.main import Keeper
 

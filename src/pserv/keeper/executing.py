@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import NoReturn
 
 from pserv.keeper.identity import SHELL
 from pserv.keeper.place import Place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 def execute(argv: list[str], env: dict[str, str], place: Place) -> NoReturn:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING, Any
 
-from pserv.keeper import memory, runs
+from pserv.keeper import memory, quickjson, runs
 from pserv.keeper.cgroup import Cgroups
 from pserv.keeper.host import Original
 from pserv.keeper.inbox import Inbox
@@ -17,7 +15,10 @@ from pserv.keeper.protocol import Message
 from pserv.keeper.runs import End, Record, Run
 from pserv.keeper.worker import Stream, Worker
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pserv.keeper.main import Keeper
 
 CHECK = -1
@@ -36,7 +37,7 @@ def execute(keeper: Keeper, argv: list[str]) -> Exception:
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         state, fds = describe(keeper)
-        held = memory.holding(json.dumps(state).encode(), "pserv-keeper")
+        held = memory.holding(quickjson.dumps(state).encode(), "pserv-keeper")
         for fd in (*fds, held):
             os.set_inheritable(fd, True)
         try:
@@ -120,7 +121,8 @@ def read(fd: int) -> Message:
     """The state that the predecessor left in a memfd; closes it."""
     with open(fd, "rb") as file:
         file.seek(0)
-        state: Message = json.load(file)
+        state = quickjson.loads(file.read().decode())
+    assert isinstance(state, dict)
     return state
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import traceback
+import sys
 from collections.abc import Callable
 
 from pserv.keeper.loop import READ, WRITE, Loop
@@ -13,6 +13,9 @@ from pserv.keeper.protocol import Channel, Message, ProtocolError
 
 Trace = Callable[[str, Message], None]
 """`trace("sent supervisor" | "received logger/1" | ..., message)`: for tests that stop at a message boundary."""
+
+A_TURN = 1 << 16
+"""Bytes that are heard at once: a thousand orders are neither all in memory nor carried out before anything else."""
 
 OUT_OF_DESCRIPTORS = (errno.EMFILE, errno.ENFILE)
 
@@ -75,7 +78,7 @@ class Link:
     def drain_and_close(self) -> None:
         """The peer is dead: hear what it said before."""
         if self._channel.socket.fileno() >= 0:
-            self._hear()
+            self._hear(sys.maxsize)
         self.close()
 
     def _ready(self, events: int) -> None:
@@ -89,9 +92,9 @@ class Link:
         if events & ~WRITE:
             self._hear()
 
-    def _hear(self) -> None:
+    def _hear(self, most: int = A_TURN) -> None:
         try:
-            messages, alive = self._channel.receive()
+            messages, alive = self._channel.receive(most)
         except (ProtocolError, ValueError):
             messages, alive = [], False
         for message, fds in messages:
@@ -104,7 +107,7 @@ class Link:
             try:
                 self._receive(message, fds)
             except Exception as error:
-                traceback.print_exc()
+                sys.excepthook(*sys.exc_info())
                 # Of another shape than agreed: its sender is replaced. What the system refused is not its fault.
                 alive = alive and isinstance(error, OSError)
         if not alive:

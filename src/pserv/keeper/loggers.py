@@ -8,7 +8,6 @@ import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from pserv.keeper import memory
 from pserv.keeper.link import Link, Trace
@@ -18,6 +17,7 @@ from pserv.keeper.reports import Reports
 from pserv.keeper.roles import Roles, described
 from pserv.keeper.worker import Worker, how
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pserv.keeper.streams import Streams
 

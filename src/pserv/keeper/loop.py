@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 import time
-import traceback
 from collections.abc import Callable, Hashable
 from functools import partial
 
@@ -97,7 +97,7 @@ class Loop:
             self._faults += 1
             if self._faults > _MOST_FAULTS:
                 raise
-            traceback.print_exc()
+            sys.excepthook(*sys.exc_info())
 
     def _timeout(self, most: float | None) -> float | None:
         """Milliseconds until the next deadline; None waits without limit."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
 
 from pserv.keeper import strays
 from pserv.keeper.protocol import Message
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pserv.keeper.main import Keeper
 

@@ -147,14 +147,19 @@ from __future__ import annotations
 
 import array
 import errno
-import json
 import os
 import socket
 import struct
+import sys
 from collections import deque
-from typing import Any
 
-Message = dict[str, Any]
+from pserv.keeper import quickjson
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+Message = dict[str, "Any"]
 
 PROTOCOL = 1
 MAX_FRAME = 64 << 20
@@ -197,7 +202,7 @@ class Channel:
 
         Raises OSError when the peer is gone; EMFILE and ENFILE when `fds` cannot be copied, then nothing is queued.
         """
-        body = json.dumps(message, separators=(",", ":")).encode()
+        body = quickjson.dumps(message).encode()
         if len(body) > MAX_FRAME:
             raise ProtocolError(f"message of {len(body)} bytes")
         copies = _copies(fds)
@@ -232,10 +237,14 @@ class Channel:
             if sent < len(data):
                 self._out.appendleft((data[sent:], ()))
 
-    def receive(self) -> tuple[list[tuple[Message, tuple[int, ...]]], bool]:
-        """All whole messages that have arrived, and whether the peer is still there."""
+    def receive(self, most: int = sys.maxsize) -> tuple[list[tuple[Message, tuple[int, ...]]], bool]:
+        """All whole messages that have arrived, and whether the peer is still there.
+
+        With `most` no more is read after so many bytes; as a poll tells, there is more.
+        """
         alive = True
-        while True:
+        taken = 0
+        while taken < most:
             try:
                 data, ancillary, flags, _ = self.socket.recvmsg(_CHUNK, socket.CMSG_SPACE(4 * MAX_FDS))
             except (BlockingIOError, InterruptedError):
@@ -256,6 +265,7 @@ class Channel:
                 alive = False
                 break
             self._in += data
+            taken += len(data)
         return list(self._frames()), alive
 
     def _frames(self) -> list[tuple[Message, tuple[int, ...]]]:
@@ -268,7 +278,7 @@ class Channel:
             end = start + _HEADER.size + size
             if len(self._in) < end or len(self._fds) < count:
                 break
-            message = json.loads(bytes(self._in[start + _HEADER.size : end]))
+            message = quickjson.loads(self._in[start + _HEADER.size : end].decode())
             found.append((message, tuple(self._fds.popleft() for _ in range(count))))
             start = end
         del self._in[:start]

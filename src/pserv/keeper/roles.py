@@ -6,12 +6,14 @@ import os
 import signal
 import socket
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Mapping
-from typing import NoReturn
 
 from pserv.keeper import child, host
 from pserv.keeper.protocol import pair
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 Role = Callable[[socket.socket, str], int]
 """`role(channel socket, argument) -> exit code`, run in a fork of the keeper."""
@@ -95,7 +97,7 @@ class Roles:
         except SystemExit as stop:
             code = stop.code if isinstance(stop.code, int) else 1
         except BaseException:
-            traceback.print_exc()
+            sys.excepthook(*sys.exc_info())
         finally:
             try:
                 sys.stdout.flush()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import signal
-from typing import Any
 
 from pserv.keeper.inbox import Inbox
 from pserv.keeper.protocol import Message
 from pserv.keeper.worker import Stream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 STARTING, RUNNING, EXITED = "starting", "running", "exited"
 SCOPES = ("main", "group", "rest", "all")

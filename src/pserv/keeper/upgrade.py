@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
 
 from pserv.keeper import handover
 from pserv.keeper.link import Link
@@ -13,6 +12,7 @@ from pserv.keeper.protocol import Message
 from pserv.keeper.roles import described
 from pserv.keeper.worker import how
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pserv.keeper.main import Keeper
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from pserv.logger.limits import MARK, Bucket, Limit
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pserv.logger.journal import Journal
     from pserv.logger.settings import Settings
     from pserv.logger.streams import Stream

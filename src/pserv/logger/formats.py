@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
-from typing import Final
 
+from pserv.keeper import quickjson
 from pserv.logger.facts import Facts
 from pserv.logger.settings import Settings, settings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 STAMP: Final = 27
 """Bytes of a time of day, `2026-11-23T03:24:07.123456Z`. In a file with timestamps one more byte follows it: a blank,
@@ -32,7 +35,7 @@ class Format:
     def __init__(self, settings: Settings, facts: Facts) -> None:
         self.settings = settings
         told = (facts.run, facts.stream, facts.pid, facts.prefix, facts.syslog)
-        self.noted = json.dumps([settings.noted(), *told]).encode()
+        self.noted = quickjson.dumps([settings.noted(), *told]).encode()
         """For the journal: what `of` makes the same format from."""
         self.longest = settings.max_line
         self._section: Callable[[bytes, bool, bytes], Buffers]
@@ -109,13 +112,13 @@ class Format:
 
 def of(noted: bytes) -> Format:
     """The format that a journal has noted."""
-    log, *told = json.loads(noted)
+    log, *told = quickjson.loads(noted.decode())
     return Format(settings(log), Facts(*told))
 
 
 def _message(line: str) -> str:
     try:
-        return str(json.loads(line)["message"])
+        return str(quickjson.loads(line)["message"])
     except (ValueError, LookupError, TypeError):
         return line
 

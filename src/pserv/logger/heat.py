@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from pserv.logger.pipes import resize
 from pserv.logger.pump import HOLD_SIZE
 from pserv.logger.streams import HOT, WAITING, Stream
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from pserv.logger.poller import Poller
 
 NAP: Final = 0.001

@@ -8,11 +8,15 @@ time, and all from it on at that time or later. Whoever reads must do without it
 from __future__ import annotations
 
 import os
+from collections import namedtuple
 from collections.abc import Iterable
 from time import time
-from typing import Final, NamedTuple
 
 from pserv.logger.rotated import family, place
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 SPACING: Final = 1.0
 """Seconds between two records while output flows."""
@@ -27,8 +31,10 @@ _SHARE: Final = 32
 _LONGEST: Final = 128
 
 
-class Hint(NamedTuple):
+class Hint(namedtuple("Hint", "sequence offset time run")):
     """One record."""
+
+    __slots__ = ()
 
     sequence: int
     offset: int

@@ -5,9 +5,13 @@ from __future__ import annotations
 import mmap
 import os
 import struct
-from typing import Final, NamedTuple
+from collections import namedtuple
 
 from pserv.logger.limits import Dropped
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 _OWNER = struct.Struct("<qI")  # stream whose bytes are in the hold pipe, length of the path that follows
 _RECORD = struct.Struct("<qqq")  # stream, offset of its first byte in its file (-1: none yet), bytes printed
@@ -46,8 +50,10 @@ MARKING: Final = 3
 """The hold pipe is empty: a line that tells what was dropped goes to the file."""
 
 
-class Batch(NamedTuple):
+class Batch(namedtuple("Batch", "offset inode at broken format kept after marked", defaults=((0, 0),))):
     """What turns the bytes in the hold pipe into the same lines again, and where in the file these begin."""
+
+    __slots__ = ()
 
     offset: int
     inode: int
@@ -61,7 +67,7 @@ class Batch(NamedTuple):
     """So many of the bytes are to be written, the rest is dropped."""
     after: Dropped
     """What is dropped of the stream when this is done."""
-    marked: tuple[int, int] = (0, 0)
+    marked: tuple[int, int]
     """Lines and bytes that were dropped before, and that a line of ours tells."""
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Final, NamedTuple
+from collections import namedtuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 MARK: Final = 1.0
 """Seconds from the first line that was dropped to the line that tells how many were."""
@@ -38,13 +42,15 @@ class Bucket:
         self._room += lines
 
 
-class Dropped(NamedTuple):
+class Dropped(namedtuple("Dropped", "lines bytes all_lines all_bytes", defaults=(0, 0, 0, 0))):
     """Of one stream, in lines and bytes: what the file does not tell yet, and all there was."""
 
-    lines: int = 0
-    bytes: int = 0
-    all_lines: int = 0
-    all_bytes: int = 0
+    __slots__ = ()
+
+    lines: int
+    bytes: int
+    all_lines: int
+    all_bytes: int
 
     def more(self, lines: int, size: int) -> Dropped:
         return Dropped(self.lines + lines, self.bytes + size, self.all_lines + lines, self.all_bytes + size)

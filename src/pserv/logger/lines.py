@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from typing import TYPE_CHECKING, Final
 
 from pserv.logger import formats
 from pserv.logger.journal import WRITTEN, Batch
@@ -20,7 +19,10 @@ from pserv.logger.pump import write_carry
 from pserv.logger.sight import Sight
 from pserv.logger.targets import TargetError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from pserv.logger.formats import Buffers, Format
     from pserv.logger.pump import Pump
     from pserv.logger.streams import Stream

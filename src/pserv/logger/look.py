@@ -5,9 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
-from typing import Final
 
 from pserv.logger.pipes import resize
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 _BLOCK: Final = 1 << 16
 _NOTHING: Final = (errno.EAGAIN, errno.EINTR)

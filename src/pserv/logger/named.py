@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
 
 from pserv.logger.formats import Buffers, between
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from pserv.logger.facts import Facts
     from pserv.logger.settings import Settings
 

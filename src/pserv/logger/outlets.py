@@ -11,7 +11,10 @@ import select
 import socket
 import stat
 from collections.abc import Callable
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 STANDARD: Final = {
     "/dev/stdout": 1, "/dev/fd/1": 1, "/proc/self/fd/1": 1,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
 
 from pserv.logger.streams import PARKED, WAITING, Stream
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from pserv.logger.heat import Heat
     from pserv.logger.poller import Poller
     from pserv.logger.targets import Target, TargetError

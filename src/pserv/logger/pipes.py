@@ -5,7 +5,10 @@ from __future__ import annotations
 import array
 import fcntl
 import termios
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 SIZE_UNKNOWN: Final = 1 << 16
 """What is taken for the size of a pipe where the system cannot tell."""

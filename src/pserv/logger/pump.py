@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
 
 from pserv.logger.journal import AS_PRINTED
 from pserv.logger.look import Look
 from pserv.logger.pipes import SIZE_UNKNOWN, available, resize
 from pserv.logger.targets import FILE, TargetError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pserv.logger.journal import Journal
     from pserv.logger.lines import Lines

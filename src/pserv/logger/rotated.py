@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import os
 import time
+from collections import namedtuple
 from collections.abc import Callable
-from typing import Final, NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 DIGITS: Final = 8
 PACKED: Final = (".gz", ".zst")
@@ -22,8 +26,10 @@ _LAST = 253402300799
 """The end of the year 9999: a clock beyond it must not make a name that nobody can read."""
 
 
-class Rotated(NamedTuple):
+class Rotated(namedtuple("Rotated", "number first last packing name")):
     """One rotated file. `first`, `last`: seconds since 1970; `packing`: its suffix, empty for a plain file."""
+
+    __slots__ = ()
 
     number: int
     first: int

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Final
 
 from pserv.logger import retention
 from pserv.logger.rotated import Rotated, family, name_of, parse, place
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from pserv.logger.calls import Calls
     from pserv.logger.rotation import Rules
 

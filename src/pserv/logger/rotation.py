@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import time
+from collections import namedtuple
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pserv.logger import periods
 from pserv.logger.pipes import available
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from pserv.logger.look import Look
     from pserv.logger.rotating import Family
 
@@ -23,14 +26,16 @@ _SUMMER: Final = 7200.0
 _NO_LIMIT: Final = 1 << 62
 
 
-class Rules(NamedTuple):
+class Rules(namedtuple("Rules", "size every keep max_age max_total", defaults=(0, 0.0, None, 0.0, 0))):
     """What is declared: bytes, seconds and numbers of files; 0 or None where there is no such limit."""
 
-    size: int = 0
-    every: float = 0.0
-    keep: int | None = None
-    max_age: float = 0.0
-    max_total: int = 0
+    __slots__ = ()
+
+    size: int
+    every: float
+    keep: int | None
+    max_age: float
+    max_total: int
 
     @classmethod
     def of(cls, message: dict[str, Any] | None) -> Rules | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import select
-from typing import TYPE_CHECKING, Final
 
 from pserv.logger.pipes import available, resize, size_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from pserv.logger.pump import Pump
     from pserv.logger.streams import Stream
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import select
-from typing import TYPE_CHECKING, Final
 
 from pserv.logger.pipes import available
 from pserv.logger.settings import PLAIN
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from pserv.logger.formats import Format
     from pserv.logger.limits import Limit
     from pserv.logger.settings import Settings

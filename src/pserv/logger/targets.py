@@ -6,13 +6,15 @@ import errno
 import fcntl
 import os
 import stat
-from typing import TYPE_CHECKING, Final
 
 from pserv.logger import outlets
 from pserv.logger.index import Hints
 from pserv.logger.settings import PLAIN
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from pserv.logger.rotation import Rotation
 
 FILE: Final = "file"

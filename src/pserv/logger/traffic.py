@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
 
 from pserv.logger.dropping import Dropping
 from pserv.logger.facts import NOBODY, Facts
@@ -20,7 +19,10 @@ from pserv.logger.trouble import Trouble
 from pserv.logger.turns import Turns
 from pserv.logger.watch import Watch
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from pserv.logger.poller import Poller
     from pserv.logger.pump import Pump
     from pserv.logger.settings import Settings

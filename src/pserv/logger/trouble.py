@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
 
 from pserv.logger.targets import FILE, Target, TargetError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from pserv.logger.streams import Stream
     from pserv.logger.traffic import Traffic
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
 
 from pserv.logger.rotating import Family
 from pserv.logger.rotation import Rotation
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from pserv.logger.journal import Journal
     from pserv.logger.streams import Stream
     from pserv.logger.targets import Target

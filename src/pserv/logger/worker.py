@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import time
-from typing import Any, Final
 
 from pserv.keeper.protocol import Channel, Message, ProtocolError
 from pserv.logger.facts import Facts
@@ -17,6 +16,10 @@ from pserv.logger.streams import MOVED, PARKED, Stream
 from pserv.logger.tail import last_lines
 from pserv.logger.targets import FILE
 from pserv.logger.traffic import TURN, Traffic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
 
 LAST_LINES: Final = 20
 LAST_BYTES: Final = 4096

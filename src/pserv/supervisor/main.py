@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import socket
 import time
-import traceback
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from pserv.keeper import quickjson
 from pserv.keeper.protocol import Channel, Message
 from pserv.model import spec, units
 from pserv.model.probe import Probe
@@ -168,7 +167,7 @@ class Session:
             self._end(1)
             return
         starting = [name for name, life in self.supervisor.lives.items() if life.goal is Goal.UP]
-        self.keeper.send({"op": "ready", "text": json.dumps({"socket": self.boot.socket, "starting": starting})})
+        self.keeper.send({"op": "ready", "text": quickjson.dumps({"socket": self.boot.socket, "starting": starting})})
 
     async def _leave(self) -> None:
         """All is gone: whoever still listens gets the rest of the answer, then this process ends."""
@@ -363,6 +362,8 @@ class Session:
 
     def bug(self, where: str, error: Exception) -> None:
         """Log a bug with its traceback, and go on."""
+        import traceback  # 0.4 MB that most supervisors never need
+
         text = "".join(traceback.format_exception(error))
         self.last_bug = f"{where}:\n{text}"
         self.log(f"bug: {where}: {text}")

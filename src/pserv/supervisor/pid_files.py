@@ -5,10 +5,10 @@ What is to be waited for follows from specs and lives alone, as with probes: a n
 
 from __future__ import annotations
 
-import json
 import socket
 from typing import TYPE_CHECKING
 
+from pserv.keeper import quickjson
 from pserv.model.errors import PservError
 from pserv.model.events import Change, MainUnknown
 from pserv.model.states import Phase
@@ -62,13 +62,13 @@ class PidFiles:
     async def _wait(self, name: str, run: int, path: str) -> None:
         """Until it is cancelled, since the run goes on or has ended."""
         session = self._session
-        asked = json.dumps({"path": path, "user": session.supervisor.specs[name].user})
+        asked = quickjson.dumps({"path": path, "user": session.supervisor.specs[name].user})
         while True:
             try:
                 _, fds = await session.keeper.request({"op": "fork", "role": "pid_file", "argument": asked})
                 async with Reader(session.tasks, socket.socket(fileno=fds[0])) as reader:
                     while line := await reader.readline():
-                        self._told(name, run, json.loads(line))
+                        self._told(name, run, quickjson.loads(line.decode()))
                 why = "who looked at it has ended, and looks again"
             except (PservError, OSError) as error:
                 why = f"cannot look at it: {error}"

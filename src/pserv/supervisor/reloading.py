@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import sys
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pserv import __version__
-from pserv.keeper import memory
+from pserv.keeper import memory, quickjson
 from pserv.model import spec
 from pserv.model.errors import PservError, Refused
 from pserv.model.mistakes import InvalidConfig, Mistake
@@ -97,7 +96,7 @@ class Reloading:
             "stderr": {"kind": "passed"},
         }
         wanted = session.supervisor.document.profiles if profiles is None else profiles
-        request = json.dumps({"files": files, "profiles": wanted}).encode()
+        request = quickjson.dumps({"files": files, "profiles": wanted}).encode()
         output, ended = await session.errands.collect("loader", launch, request, LOAD_TIMEOUT)
         return _accepted(output, ended)
 
@@ -121,7 +120,7 @@ class Reloading:
 
     async def exchange(self, asked: dict[str, str], data: bytes) -> bytes:
         """Read or write a file of the state folder, in a fork of the keeper. The text of an error, or what was read."""
-        _, fds = await self._session.keeper.request({"op": "fork", "role": "store", "argument": json.dumps(asked)})
+        _, fds = await self._session.keeper.request({"op": "fork", "role": "store", "argument": quickjson.dumps(asked)})
         sock = socket.socket(fileno=fds[0])
         async with Reader(self._session.tasks, sock) as reader, self._session.tasks.timeout(LOAD_TIMEOUT):
             await send_all(self._session.tasks, sock, data)
@@ -131,7 +130,7 @@ class Reloading:
 
 def _accepted(output: bytes, ended: dict[str, object]) -> Document:
     try:
-        answer = json.loads(output)
+        answer = quickjson.loads(output.decode())
     except ValueError:
         how = ended.get("code") if ended.get("code") is not None else ended.get("detail") or ended.get("signal")
         raise PservError(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from typing import TYPE_CHECKING, Any, Final
 
+from pserv.keeper import quickjson
 from pserv.model.errors import PservError
 from pserv.supervisor.errands import read_all
 from pserv.system import launches
@@ -78,10 +78,10 @@ class Tidying:
         if not logs:
             self.trouble = {} if changed is None else self.trouble
             return None
-        argument = json.dumps({"logs": logs, "total": total})
+        argument = quickjson.dumps({"logs": logs, "total": total})
         _, fds = await self._session.keeper.request({"op": "fork", "role": "tidy", "argument": argument})
         async with Reader(self._session.tasks, socket.socket(fileno=fds[0])) as reader:
-            answer = json.loads(await read_all(reader))
+            answer = quickjson.loads((await read_all(reader)).decode())
         looked_at = {log["path"] for log in logs}
         kept = {} if changed is None else {path: t for path, t in self.trouble.items() if path not in looked_at}
         for path, text in answer["trouble"].items():

@@ -6,11 +6,11 @@ compared with what the watcher was asked for. Loaded with the first service that
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from typing import TYPE_CHECKING, Any
 
+from pserv.keeper import quickjson
 from pserv.model.errors import PservError, Refused
 from pserv.model.events import Change
 from pserv.model.names import service_of
@@ -117,13 +117,13 @@ class Watches:
             try:
                 await self._ask(self._sock)
                 while line := await reader.readline():
-                    self._told(json.loads(line))
+                    self._told(quickjson.loads(line.decode()))
             finally:
                 self._sock = None
 
     async def _ask(self, sock: socket.socket) -> None:
         try:
-            await send_all(self._session.tasks, sock, json.dumps(list(self._asked.values())).encode() + b"\n")
+            await send_all(self._session.tasks, sock, quickjson.dumps(list(self._asked.values())).encode() + b"\n")
         except OSError:
             pass  # it has ended, as its reader hears
 

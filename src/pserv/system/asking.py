@@ -7,18 +7,20 @@ process, and until it has ended nobody but the probe that asked waits for it.
 from __future__ import annotations
 
 import errno
-import json
 import os
-import re
 import signal
 import socket
 import time
-from typing import Any, Final
 
+from pserv.keeper import quickjson
 from pserv.system import http_exchange
 from pserv.system.http_exchange import Answer, BadAnswer
 
-Asked = dict[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+Asked = dict[str, "Any"]
 
 _PIECE: Final = 1 << 16
 
@@ -28,7 +30,7 @@ def asker(sock: socket.socket, argument: str) -> int:
 
     `argument` is JSON: `{"ask": KIND, "limit": seconds}` and the fields that the function of that kind reads.
     """
-    asked = json.loads(argument)
+    asked = quickjson.loads(argument)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, max(asked["limit"], 0.001))
     sock.setblocking(True)
@@ -37,7 +39,7 @@ def asker(sock: socket.socket, argument: str) -> int:
     except OSError as error:
         answer = {"ok": False, "detail": words(error)}
     try:
-        sock.sendall(json.dumps(answer).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
+        sock.sendall(quickjson.dumps(answer).encode() + b"\n", getattr(socket, "MSG_NOSIGNAL", 0))
     except OSError:
         return 1  # nobody waits any more
     return 0
@@ -96,7 +98,9 @@ def _log(asked: Asked) -> Asked:
 
     The answer has `at`: by key the place to which each was searched; what stands before it need not be searched again.
     """
-    from pserv.system.searching import search  # not for the keeper, of which this is a fork
+    import re  # not for the keeper, of which this is a fork
+
+    from pserv.system.searching import search
 
     pattern = re.compile(asked["pattern"])
     at: dict[str, str] = {}

@@ -7,7 +7,10 @@ It is small because a probe wants little: the status, and whether a text stands 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 MAX_HEAD: Final = 16 << 10
 """Bytes of status line and headers, those of interim answers (1xx) included."""

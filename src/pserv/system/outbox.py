@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import socket
 from typing import Final
+
+from pserv.keeper import quickjson
 
 _MUCH: Final = 1 << 16
 _NO_SIGNAL: Final = getattr(socket, "MSG_NOSIGNAL", 0)
@@ -37,7 +38,7 @@ class Outbox:
 
     def tell(self, what: str, /, **fields: object) -> None:
         """Queue one object. Raises Gone."""
-        self.put(json.dumps({"type": what, **fields}, separators=(",", ":")).encode() + b"\n")
+        self.put(quickjson.dumps({"type": what, **fields}).encode() + b"\n")
 
     def flush(self) -> None:
         """Send all. Raises Gone."""

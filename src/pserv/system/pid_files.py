@@ -7,7 +7,6 @@ taken from it, and the answer is only ever believed of a process of the service'
 from __future__ import annotations
 
 import errno
-import json
 import os
 import pwd
 import select
@@ -16,6 +15,8 @@ import stat
 import sys
 from collections.abc import Callable
 from typing import Any, Final
+
+from pserv.keeper import quickjson
 
 LONGEST: Final = 64
 """Bytes of a pid file that are read; its first line is all that counts."""
@@ -41,7 +42,7 @@ def waiter(sock: socket.socket, argument: str) -> int:
     `argument` is JSON: `{"path", "user": name or null}`. Lines are `{"pid": number}` and `{"why": text}`; the other end
     closes the socket when it knows enough.
     """
-    asked = json.loads(argument)
+    asked = quickjson.loads(argument)
     return tell(sock, asked["path"], {0, os.geteuid(), *_uid(asked.get("user"))}, inotify())
 
 
@@ -54,7 +55,9 @@ def tell(sock: socket.socket, path: str, trusted: set[int], watch: Watch | None)
         if found != last:
             last = found
             try:
-                sock.sendall(json.dumps({key: found[key] for key in ("pid", "why") if key in found}).encode() + b"\n")
+                sock.sendall(
+                    quickjson.dumps({key: found[key] for key in ("pid", "why") if key in found}).encode() + b"\n"
+                )
             except OSError:
                 return 0
         if not changes(sock):

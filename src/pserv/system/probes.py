@@ -7,7 +7,6 @@ Connections are made on the loop; what may hang is asked by `asking` in a fork o
 from __future__ import annotations
 
 import errno
-import json
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable
@@ -15,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from pserv.keeper import quickjson
 from pserv.keeper.loop import WRITE
 from pserv.model import units
 from pserv.model.probe import Http, Probe
@@ -182,7 +182,7 @@ class Asker:
         if self._hangs is not None and not _ended(self._hangs):
             raise Failed("the last question still hangs in the kernel: a disk or server that does not answer")
         self.close()
-        sock = await self._fork(json.dumps({**asked, "limit": left}))
+        sock = await self._fork(quickjson.dumps({**asked, "limit": left}))
         reader = Reader(self._tasks, sock)
         try:
             async with self._tasks.timeout(left):
@@ -196,7 +196,7 @@ class Asker:
             sock.close()
         if not line:
             raise Failed(f"no answer within {units.show_duration(limit)}")
-        answer: dict[str, Any] = json.loads(line)
+        answer: dict[str, Any] = quickjson.loads(line.decode())
         if not answer["ok"] and not failing:
             raise Failed(str(answer["detail"]))
         return answer

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
+
+from pserv.keeper import quickjson
 
 ACCEPTED = "accepted.json"
 PREVIOUS = "previous.json"
@@ -56,7 +57,7 @@ def store(sock: socket.socket, argument: str) -> int:
     until its end, and
     the answer is empty or the text of an error; with it the answer is the content.
     """
-    asked = json.loads(argument)
+    asked = quickjson.loads(argument)
     sock.setblocking(True)
     answer = b""
     if "read" in asked:

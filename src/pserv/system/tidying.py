@@ -5,12 +5,12 @@ Nobody waits for it: it has the lowest priority, it may be killed at any moment,
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import time
 from typing import Any
 
+from pserv.keeper import quickjson
 from pserv.logger import retention
 from pserv.logger.rotated import Rotated, family, place
 from pserv.logger.rotation import Rules
@@ -27,7 +27,7 @@ def tidy(sock: socket.socket, argument: str) -> int:
     of these logs together may have, 0 for any}`. The answer is `{"trouble": {path: text}, "next": seconds until
     something is too old, or null}`.
     """
-    asked = json.loads(argument)
+    asked = quickjson.loads(argument)
     _give_way()
     sock.setblocking(True)
     trouble: dict[str, str] = {}
@@ -39,7 +39,7 @@ def tidy(sock: socket.socket, argument: str) -> int:
         trouble |= _shorten([log["path"] for log in asked["logs"]], asked["total"])
     answer = {"trouble": trouble, "next": _next(asked["logs"])}
     try:
-        sock.sendall(json.dumps(answer).encode(), getattr(socket, "MSG_NOSIGNAL", 0))
+        sock.sendall(quickjson.dumps(answer).encode(), getattr(socket, "MSG_NOSIGNAL", 0))
     except OSError:
         return 1  # nobody waits any more
     return 0

@@ -6,12 +6,12 @@ it looks at all of it once a second.
 
 from __future__ import annotations
 
-import json
 import select
 import socket
 import time
 from typing import Any, Final
 
+from pserv.keeper import quickjson
 from pserv.system.trees import Files, Looks, Trees
 
 LONGEST: Final = 5.0
@@ -104,7 +104,7 @@ class Watcher:
             return False
         *lines, self._heard = (self._heard + data).split(b"\n")
         for line in lines:
-            asked = {each["name"]: each for each in json.loads(line)}
+            asked = {each["name"]: each for each in quickjson.loads(line.decode())}
             for name in [name for name, group in self._groups.items() if asked.get(name) != group.asked]:
                 del self._groups[name]
             for name, each in asked.items():
@@ -125,5 +125,5 @@ class Watcher:
 
     def _say(self, told: dict[str, Any]) -> None:
         self._sock.setblocking(True)
-        self._sock.sendall(json.dumps(told).encode() + b"\n")
+        self._sock.sendall(quickjson.dumps(told).encode() + b"\n")
         self._sock.setblocking(False)

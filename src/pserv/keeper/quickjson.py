@@ -9,8 +9,9 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
-    scan: Callable[[str, int], tuple[object, int]] | None
+    scan: Callable[[str, int], tuple[Any, int]] | None
     encode: Callable[[object, int], tuple[str, ...]] | None
 
 try:
@@ -37,7 +38,7 @@ else:
     encode = make_encoder(None, refuse, encode_basestring_ascii, None, ":", ",", False, False, False)
 
 
-def loads(text: str) -> object:
+def loads(text: str) -> Any:
     """Raises ValueError, as json.loads does."""
     if scan is not None:
         try:
@@ -48,8 +49,7 @@ def loads(text: str) -> object:
             return value
     import json
 
-    result: object = json.loads(text)
-    return result
+    return json.loads(text)
 
 
 def dumps(value: object) -> str:
