@@ -220,17 +220,14 @@ def test_a_hundred_ends_at_once(daemon: Start) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make what an ordinary user cannot kill")
-def test_survivors_are_named_and_not_waited_for(daemon: Start, tmp_path: Path) -> None:
+def test_survivors_are_named_and_not_waited_for(daemon: Start, common_folder: Path) -> None:
     """A process that has become another user's, which the keeper may not kill, stands for one in state D."""
-    for folder in tmp_path.parents[:3]:
-        folder.chmod(0o755)
-    tmp_path.chmod(0o777)
-    become = tmp_path / "become"
+    become = common_folder / "become"
     become.write_bytes(Path("/usr/bin/setpriv").read_bytes())
     become.chmod(0o4755)  # setuid root
-    rig = daemon(wrapper=("setpriv", "--reuid=34567", "--regid=34567", "--clear-groups"))
+    rig = daemon(folder=common_folder, wrapper=("setpriv", "--reuid=34567", "--regid=34567", "--clear-groups"))
     supervisor = rig.supervisor()
-    path = fifo(tmp_path)
+    path = fifo(common_folder)
     script = f"echo $$ > {path}; exec sleep 1000"
     pid = supervisor.up("web", 1, str(become), "--reuid=0", "--regid=0", "--clear-groups", "sh", "-c", script)
     assert first_word(path) == pid

@@ -190,11 +190,8 @@ def test_another_user_is_that_user_and_no_more(daemon: Start, tmp_path: Path) ->
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give root up")
-def test_an_ordinary_user_cannot_become_another(daemon: Start, tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
-    for folder in tmp_path.parents[:3]:
-        folder.chmod(0o755)
-    rig = daemon(wrapper=("setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"))
+def test_an_ordinary_user_cannot_become_another(daemon: Start, common_folder: Path) -> None:
+    rig = daemon(folder=common_folder, wrapper=("setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"))
     supervisor = rig.supervisor()
     supervisor.spawn("web", 1, "exit 0", user="nobody")
     report = supervisor.report("spawn-failed", 1)
@@ -204,13 +201,10 @@ def test_an_ordinary_user_cannot_become_another(daemon: Start, tmp_path: Path) -
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to choose a user with few processes")
-def test_a_fork_that_fails_is_told(daemon: Start, tmp_path: Path) -> None:
-    for folder in tmp_path.parents[:3]:
-        folder.chmod(0o755)
-    tmp_path.chmod(0o777)
+def test_a_fork_that_fails_is_told(daemon: Start, common_folder: Path) -> None:
     user = str(100_000 + os.getpid())  # of whom there are just keeper, supervisor, logger and one service
     wrapper = ("prlimit", "--nproc=4:4", "setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups")
-    supervisor = daemon(wrapper=wrapper).supervisor()
+    supervisor = daemon(folder=common_folder, wrapper=wrapper).supervisor()
     supervisor.up("web", 1, "exec sleep 1000")
     supervisor.spawn("more", 2, "exit 0", stdout={"kind": "file", "path": "/log"})
     report = supervisor.report("spawn-failed", 2)
