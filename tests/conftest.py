@@ -5,6 +5,10 @@ from __future__ import annotations
 import signal
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("pserv", deadline=None)  # how long an example takes says how busy the machine is
+settings.load_profile("pserv")
 
 
 def pytest_configure() -> None:

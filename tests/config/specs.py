@@ -86,5 +86,9 @@ def structs(shape: Shape) -> st.SearchStrategy[Any]:
 
 
 def services() -> st.SearchStrategy[ServiceSpec]:
-    """Any service; its options need not make sense together."""
-    return structs(SERVICE)
+    """Any service with up to ten options; they need not make sense together. All at once would only take longer."""
+    options = {name: values(option.shape) for name, option in SERVICE.options.items()}
+    chosen = st.lists(st.sampled_from(sorted(options)), max_size=10, unique=True)
+    return chosen.flatmap(lambda names: st.fixed_dictionaries({name: options[name] for name in names})).map(
+        lambda written: build(SERVICE, written)
+    )
