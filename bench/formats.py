@@ -23,8 +23,8 @@ _SETTLE = 0.3
 
 
 def flood(quick: bool) -> Flood:
-    """Less than what s6-log rotates at, at most."""
-    return Flood("formats", (1 << 27) // (4 if quick else 1), 1 << 16, 128)
+    """Four of them are less than what s6-log rotates at, at most; it counts what was cut off, too."""
+    return Flood("formats", (1 << 25) // (2 if quick else 1), 1 << 16, 128)
 
 
 class Piped(Cat):
@@ -130,7 +130,7 @@ def _one(daemon: Daemon, flood: Flood) -> tuple[float, float]:
 
 def _wait_full(path: Path, flood: Flood) -> int:
     """Until all lines are in the file, each as long as the first; nanoseconds of the monotonic clock."""
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + 120
     with path.open("rb") as file:
         while not (first := file.readline()).endswith(b"\n"):
             file.seek(0)

@@ -120,7 +120,7 @@ def plan(scene: Stage, book: Book, options: argparse.Namespace) -> list[Measurem
         Measurement({"restart"}, partial(alive.restarts, scene, book, who, 100, rounds(30, 3))),
         Measurement({"status"}, partial(_one, scene, book, who, rounds(20, 3))),
         Measurement({"status", "idle", "crash"}, partial(_hundred, scene, book, options, rounds)),
-        Measurement({"formats"}, partial(formats.captures, scene, book, formats.flood(options.quick), rounds(3))),
+        Measurement({"formats"}, partial(formats.captures, scene, book, formats.flood(options.quick), rounds(5))),
         Measurement({"floods"}, partial(floods.rotating, scene, book, floods.flood(options.quick), rounds(3))),
         Measurement({"floods"}, partial(floods.eight, scene, book, floods.flood(options.quick), rounds(3))),
         Measurement({"floods"}, partial(floods.latencies, scene, book, floods.flood(options.quick), rounds(30, 3))),
