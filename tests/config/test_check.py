@@ -75,6 +75,11 @@ def test_another_user_needs_root(tmp_path: Path) -> None:
             "command: a, health: tcp:80, restart: never",
             "services.web.health: marks it unhealthy and does not end it: restart is never",
         ),
+        (
+            "command: a, log: {timestamps: true, format: json}",
+            "services.web.log.timestamps: has no effect on a json file: each line has its ts",
+        ),
+        ("command: a, log: {parse: json}", "services.web.log.parse: has no effect on a plain file: format is not json"),
     ],
 )
 def test_notes(tmp_path: Path, options: str, note: str) -> None:

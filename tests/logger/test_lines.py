@@ -14,9 +14,15 @@ from typing import Any
 
 import pytest
 
+from pserv.logger.facts import Facts
+from pserv.logger.formats import Format
+from pserv.logger.journal import Batch, Journal
+from pserv.logger.limits import NOTHING
+from pserv.logger.settings import Settings
 from tests.logger import crashing
 from tests.logger.pretend_keeper import PATIENCE, Outlet, PretendKeeper, Seat
 from tests.logger.test_exactly_once import KILLS, WRITER, bytes_of, pieces, wait_for_writing
+from tests.logger.test_worker import memory
 
 JSON = {"format": "json", "service": "web"}
 
@@ -362,3 +368,37 @@ def test_what_was_dropped_is_not_forgotten_with_a_killed_worker(keeper: PretendK
         *["one", "two", "a", "b"],
         "",
     ]
+
+
+def test_what_is_written_already_is_only_dropped(keeper: PretendKeeper, tmp_path: Path) -> None:
+    """A kill while the hold pipe was emptied: not all of a batch is in it any more."""
+    path = tmp_path / "a.log"
+    outlet = outlet_with(keeper, path, JSON)
+    seat = keeper.seat(outlet)
+    outlet.print(b"one\ntwo\n")
+    seat.drain(outlet)
+    seat.kill()
+    journal = Journal(os.dup(seat.journal))
+    format = Format(Settings(JSON), Facts(1, "stdout", 4242))
+    journal.begin(outlet.id, str(path), Batch(0, path.stat().st_ino, 0, False, format.noted, 8, NOTHING))
+    journal.written()
+    journal.close()
+    os.write(seat.hold[1], b"two\n")
+    seat.start([outlet])
+    outlet.print(b"three\n")
+    written(path, 3)
+    assert messages(path) == ["one", "two", "three"]
+
+
+def test_a_flood_with_a_format_takes_little_memory(keeper: PretendKeeper, tmp_path: Path) -> None:
+    outlet = outlet_with(keeper, tmp_path / "a.log", {**JSON, "rotate": {"size": 1 << 20, "keep": 1}})
+    seat = keeper.seat(outlet)
+    outlet.print(b"one\n")
+    seat.drain(outlet)
+    before = memory(seat)
+    code = "import os\nfor _ in range(400): os.write(1, (b'\\x01' * 249 + b'\\n') * 80)"  # each byte becomes six
+    flood = subprocess.Popen([sys.executable, "-S", "-c", code], stdout=outlet.write)
+    outlet.end()
+    assert flood.wait(PATIENCE) == 0
+    assert seat.drain(outlet)["printed"] == 8_000_004
+    assert memory(seat) - before < 8 << 20

@@ -65,6 +65,8 @@ class Check:
             self._places(declared)
             if lack := check_logs.missing(declared.spec.log):
                 self._wrong(declared, "log", *lack, "rotate", "compress")
+            for option, message in check_logs.idle(declared.spec.log):
+                self._note(declared, f"log.{option}", message)
         self._findings.service = ""
         self._dependencies()
         self._shared_files()

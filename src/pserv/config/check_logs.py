@@ -1,8 +1,8 @@
-"""Mistakes in how output is written that only this machine can tell: what compresses it must be there."""
+"""How output is written: what must be there on this machine, and options that change nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pserv.model.log import Logging
 from pserv.system import packing
@@ -21,3 +21,11 @@ def missing(log: Logging, search: Sequence[str] | None = None) -> tuple[str, str
     except packing.CannotPack as why:
         return str(why), "apt install zstd, or pip install 'pserv[zstd]'; or write compress: gzip"
     return None
+
+
+def idle(log: Logging) -> Iterator[tuple[str, str]]:
+    """Options that have no effect beside others, and why."""
+    if log.parse == "json" and log.format != "json":
+        yield "parse", "has no effect on a plain file: format is not json"
+    if log.timestamps and log.format == "json":
+        yield "timestamps", "has no effect on a json file: each line has its ts"

@@ -52,7 +52,7 @@ class Rate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, 
         10_000.0
     )
     burst: Annotated[
-        Annotated[int, Meta(ge=1, le=10**9)] | None,
+        Annotated[int, Meta(ge=1)] | None,
         live("So many at once after it was quiet; by default what a second allows, and at least 1."),
     ] = None
 
