@@ -14,7 +14,7 @@ from tests.cli.pretend import Daemon, outcome, service, status
 SLOW = {
     "argparse", "asyncio", "click", "concurrent", "dataclasses", "difflib", "h11", "inspect", "json",
     "msgspec", "shutil", "socket", "ssl", "subprocess", "tempfile", "textwrap", "threading", "yaml", "pserv.model.spec",
-    "pserv.model.errors", "pserv.api.operations", "pserv.config.loader", "pserv.supervisor", "pserv.keeper",
+    "pserv.model.errors", "pserv.api.operations", "pserv.config.loader", "pserv.supervisor", "pserv.keeper.main",
 }  # fmt: skip
 SCRIPT = """
 import sys

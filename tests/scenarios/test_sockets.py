@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pserv.model.status import ServiceStatus
-from tests.scenarios.daemon import PATIENCE, Daemon, kill, python
+from tests.scenarios.daemon import PATIENCE, Daemon, python
 
 _ARGV = python("""
 import os, socket, sys
@@ -175,13 +175,12 @@ def test_instances_share_it_or_have_their_own(tmp_path: Path, port: int) -> None
 
 
 def test_a_service_that_takes_over_a_socket_by_reload_loses_no_connection(tmp_path: Path, port: int) -> None:
-    line = f"{{command: {SERVER}, sockets: {{http: '127.0.0.1:{port}'}}}}"
-    with Daemon(tmp_path, declare(f"old: {line}")) as daemon:
+    sockets = f"sockets: {{http: '127.0.0.1:{port}'}}"
+    with Daemon(tmp_path, declare(f"old: {{command: sleep 1000, {sockets}}}")) as daemon:
         daemon.up()
-        kill(daemon.pid("old"), 19)
         with socket.create_connection(("127.0.0.1", port), PATIENCE) as waiting:
             waiting.sendall(b"who")
-            daemon.write(declare(f"new: {line}"))
+            daemon.write(declare(f"new: {{command: {SERVER}, {sockets}}}"))
             daemon.pserv("reload", check=0)
             assert waiting.makefile().read().split()[0] == str(daemon.pid("new"))
 
