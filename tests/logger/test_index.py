@@ -108,7 +108,7 @@ def test_hints_follow_rotation_whoever_is_killed(keeper: PretendKeeper, tmp_path
     for number in range(1, 40):
         outlet.print(b"%03d\n" % number)
         seat.drain(outlet)
-        assert tuple(records(log)[-1])[:2] == (number, 0)
+        assert tuple(records(log)[-1])[:2] == (number, 0), sorted(os.listdir(tmp_path))
         if number % 10 == 0:
             log.rename(log.with_name(f"web.log.{number:08}.{SPAN}"))  # killed right after the rename
             seat.kill()

@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tty
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,17 +33,6 @@ def offer(outlet: Outlet, data: bytes) -> int:
         return os.write(outlet.write, data)
     except BlockingIOError:
         return 0
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    libc = ctypes.CDLL(None, use_errno=True)
-    assert libc.mount(b"small", os.fsencode(folder), b"tmpfs", 0, b"size=4m") == 0
-    yield folder
-    assert libc.umount2(os.fsencode(folder), 2) == 0
 
 
 def test_a_folder_that_is_not_there_is_made(keeper: PretendKeeper, tmp_path: Path) -> None:

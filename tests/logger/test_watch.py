@@ -20,6 +20,7 @@ def pump() -> Pump:
 def test_a_system_call_that_hangs_is_noticed() -> None:
     mover, stream = pump(), Stream(7, -1, Target("/a.log", None))
     told: list[int] = []
+    still: list[Stream] = []
     ours, theirs = pair()
     with ours, theirs:
 
@@ -27,7 +28,7 @@ def test_a_system_call_that_hangs_is_noticed() -> None:
             told.append(stream.id)
             theirs.send(b"+")
 
-        watch = Watch(mover, hung)
+        watch = Watch(mover, hung, still.append)
         assert watch.begin(stream)
         assert ours.recv(1) == b"+"
         watch.end()
@@ -42,7 +43,7 @@ def test_a_system_call_that_hangs_is_noticed() -> None:
 def test_a_thread_that_works_does_not_hang() -> None:
     mover, stream = pump(), Stream(7, -1, Target("/a.log", None))
     told: list[int] = []
-    watch = Watch(mover, lambda stream: told.append(stream.id))
+    watch = Watch(mover, lambda stream: told.append(stream.id), lambda stream: None)
     assert watch.begin(stream)
     end = time.monotonic() + 0.6
     while time.monotonic() < end:

@@ -77,6 +77,7 @@ CHANGED: dict[str, Any] = {
     "log.parse": "json",
     "log.strip_ansi": True,
     "log.max_line": 128 << 10,
+    "log.on_full": "drop-oldest",
     "log.rotate.size": 1 << 20,
     "log.rotate.every": 3600.0,
     "log.rotate.keep": 7,

@@ -63,6 +63,31 @@ def test_a_full_disk_blocks_its_service_alone_and_loses_nothing(tmp_path: Path, 
         check_lines((tmp_path / "free.log").read_bytes(), FULL)
 
 
+def test_what_a_full_disk_does_not_take_is_dropped_where_that_is_declared(tmp_path: Path, small_disk: Path) -> None:
+    log = small_disk / "web.log"
+    with Driven(tmp_path, "web") as web:
+        declared = f"services:\n{web.declared(log, ', log: {on_full: drop-newest}')}"
+        with Daemon(tmp_path, declared) as daemon:
+            daemon.up()
+            web.order(FULL)
+            assert web.printed() == FULL
+            row = daemon.until("web", lambda row: row.dropped_lines > 0)
+            assert row.trouble == f"cannot write log {log}: No space left on device"
+            assert "dropped" in daemon.pserv("status", "web", check=0).stdout
+            (small_disk / "ballast").unlink()
+            row = daemon.until("web", lambda row: row.trouble == "")
+            web.order(3)
+            web.printed()
+            daemon.pserv("down", check=0)
+        lines = log.read_bytes().splitlines(keepends=True)
+        (mark,) = [line for line in lines if len(line) != LINE]
+        missing = int(mark.split()[1])
+        assert mark == b"--- %d lines dropped (%d bytes): No space left on device\n" % (missing, missing * LINE)
+        first = lines.index(mark)
+        numbers = [int(line[:9]) for line in lines if line != mark]
+        assert numbers == [*range(first), *range(first + missing, FULL + 3)]
+
+
 @pytest.mark.parametrize("deaf", [False, True])
 def test_a_fifo_that_nobody_reads_parks_its_service_alone(tmp_path: Path, deaf: bool) -> None:
     fifo = tmp_path / "nobody.fifo"

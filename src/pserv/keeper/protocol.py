@@ -102,7 +102,8 @@ Keeper to supervisor:
     - `order` {what: "end"|"reload", count, signal}; key ""
     - `logger` {what: "died"|"stuck"|"flowing"|"error"|"restored"|"rotated"|"unrotated", path, text}; key is the
       service's or ""
-    - `logger` {what: "dropped", path, lines, bytes}: so much more of a service's output was dropped, as `rate` says.
+    - `logger` {what: "dropped", path, lines, bytes, text?}: so much more of its output was dropped, as `rate` says,
+      or with `text`, which tells why, as `on_full` says.
     - `unowned` {processes: [text]}: strays that belong to no run that we know; key ""
 
 `{"op": "reply", "seq", "error"?: text}` maybe with descriptors.
@@ -132,6 +133,7 @@ Logger to keeper:
 
 `{"op": "drained", "run", "lines": [...], "printed": bytes}`, `{"op": "closed", "id"}` (end of file seen, all written),
 `{"op": "stuck", "id", "path", "text"}`, `{"op": "flowing", "id", "path"}`, `{"op": "error", "id", "path", "text"}`,
+`{"op": "lost", "id", "lines", "bytes", "text"}` (so much more of it was dropped as `on_full` says, and why),
 `{"op": "dropped", "id", "lines", "bytes"}` (so much of it was dropped in all, as its `rate` says; the file tells it),
 `{"op": "restored", "id", "path", "text"?}` (writing works again after `error`, or is not needed), `{"op": "released"}`.
 `{"op": "reopened", "number"}` (all files of that `reopen` are),

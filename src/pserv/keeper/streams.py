@@ -214,6 +214,10 @@ class Streams:
             self.drop(stream)
         elif op == "dropped":
             self._tell_dropped(stream, message["lines"], message["bytes"])
+        elif op == "lost":
+            facts = {name: message[name] for name in ("lines", "bytes", "text")}
+            path = stream.target.get("path", "")
+            self._reports.add("logger", stream.key, stream.run, what="dropped", path=path, **facts)
         elif op in ("stuck", "flowing", "error", "restored", "rotated", "unrotated"):
             self._tell(stream, str(op), message)
             if op == "stuck" and worker.stuck is None:

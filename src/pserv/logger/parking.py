@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from pserv.logger.overflow import BLOCK
 from pserv.logger.streams import PARKED, WAITING, Stream
 
 TYPE_CHECKING = False
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Any, Final
 
     from pserv.logger.heat import Heat
+    from pserv.logger.overflow import Overflow
     from pserv.logger.poller import Poller
     from pserv.logger.targets import Target, TargetError
 
@@ -23,9 +25,15 @@ class Parking:
     """A target that fails is tried again, ever later; one that is full is waited for, and told of after a while."""
 
     def __init__(
-        self, streams: dict[int, Stream], heat: Heat, poller: Poller, send: Callable[[dict[str, Any]], None]
+        self,
+        streams: dict[int, Stream],
+        heat: Heat,
+        poller: Poller,
+        overflow: Overflow,
+        send: Callable[[dict[str, Any]], None],
     ) -> None:
         """`streams`: all that are served, by number; kept by the caller."""
+        self._overflow = overflow
         self.troubled: set[Target] = set()
         """To be looked at again, each at its `retry_at`."""
         self._streams = streams
@@ -35,12 +43,16 @@ class Parking:
         self._full: dict[int, Target] = {}
 
     def park(self, stream: Stream) -> None:
-        """Nobody looks at it until its target flows."""
+        """Nobody looks at it until its target flows, but for what is to be thrown away."""
         self._heat.park(stream)
+        self._overflow.end(stream)
         stream.state = PARKED
+        if stream.target.trouble and stream.settings.on_full != BLOCK:
+            self._overflow.begin(stream, stream.target.trouble)
 
     def wake(self, stream: Stream) -> None:
         """The poller tells when it can be read."""
+        self._overflow.end(stream)
         stream.state = WAITING
         self._poller.want(stream.fd)
 
@@ -90,6 +102,7 @@ class Parking:
         """It has been full for a while."""
         self.troubled.discard(target)
         target.trouble = "it is full, and nobody reads it"
+        self._park_all(target)
         for number in target.streams:
             self._send({"op": "error", "id": number, "path": target.path, "text": target.trouble})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 
 from pserv.logger.journal import AS_PRINTED
 from pserv.logger.look import Look
@@ -93,6 +94,25 @@ class Pump:
         self._empty(target)
         self.journal.record(stream.id, stream.start, stream.printed)
         return taken
+
+    def append(self, stream: Stream, lines: bytes) -> None:
+        """Write lines that were kept in memory, in the format of the stream, after what is there. Raises TargetError.
+
+        A kill before that loses them.
+        """
+        target = stream.target
+        try:
+            if stream.format is not None:
+                lines = b"".join(stream.format.write(lines, time.time_ns() // 1000))
+            if target.kind is not FILE:
+                target.carry += lines
+                return
+            end = os.lseek(target.fd, 0, os.SEEK_END)
+            if os.write(target.fd, lines) < len(lines):
+                os.ftruncate(target.fd, end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise TargetError.of(error) from None
 
     def _take(self, stream: Stream, limit: int) -> int:
         """Service pipe -> hold pipe; the number of bytes."""

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 class Settings:
     """The options of `log`, each with its default. Never changed: a stream or target gets another one."""
 
-    __slots__ = ("format", "instance", "max_line", "parse", "rate", "rotation", "service", "strip_ansi", "timestamps")
+    __slots__ = (
+        *("format", "instance", "max_line", "on_full", "parse", "rate"),
+        *("rotation", "service", "strip_ansi", "timestamps"),
+    )
 
     def __init__(self, log: dict[str, Any]) -> None:
         """`log`: what differs from the defaults; what is not known is left alone (a newer supervisor's)."""
@@ -24,6 +27,7 @@ class Settings:
         rate = log.get("rate")
         self.rate: tuple[float, int] | None = (float(rate[0]), int(rate[1])) if rate else None
         """Lines a second, and how many may come at once."""
+        self.on_full: str = log.get("on_full", "block")
         self.service: str = log.get("service", "")
         self.instance: int | None = log.get("instance")
         self.rotation = Rules.of(log["rotate"]) if "rotate" in log else DEFAULT

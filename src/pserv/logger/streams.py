@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from pserv.logger.formats import Format
     from pserv.logger.limits import Limit
+    from pserv.logger.overflow import Spilt
     from pserv.logger.settings import Settings
     from pserv.logger.targets import Target
 
@@ -40,7 +41,7 @@ class Stream:
 
     __slots__ = (
         *("drained", "earlier", "end", "fd", "format", "id", "large", "last", "limit", "misses", "much", "over"),
-        *("printed", "rest", "run", "settings", "start", "state", "target", "unborn", "unfinished"),
+        *("printed", "rest", "run", "settings", "spilt", "start", "state", "target", "unborn", "unfinished"),
     )
 
     def __init__(self, number: int, fd: int, target: Target, settings: Settings = PLAIN) -> None:
@@ -55,6 +56,8 @@ class Stream:
         """The beginning of a line that was read, where it cannot be left in the pipe (a terminal)."""
         self.limit: Limit | None = None
         """How much of it may be written."""
+        self.spilt: Spilt | None = None
+        """What of it was thrown away and is not told by its file yet."""
         self.unborn = False
         self.unfinished = False
         self.start = -1

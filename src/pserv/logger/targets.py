@@ -170,8 +170,11 @@ class Target:
     def close(self) -> None:
         """Close; what locks it ends with that."""
         if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+            fd, self.fd = self.fd, -1
+            try:
+                os.close(fd)
+            except OSError:
+                pass  # closed it is all the same (close(2)): what a quota or a dead server refused was told by write
 
     def open_next(self, now: float) -> None:
         """Open the path anew after its file was given another name: whose that was and who may read it stays.

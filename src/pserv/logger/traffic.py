@@ -11,6 +11,7 @@ from pserv.logger.dropping import Dropping
 from pserv.logger.facts import NOBODY, Facts
 from pserv.logger.heat import Heat
 from pserv.logger.journal import MARKING
+from pserv.logger.overflow import Overflow
 from pserv.logger.parking import Parking
 from pserv.logger.settings import PLAIN
 from pserv.logger.streams import HOT, PARKED, UNBORN, WAITING, Stream
@@ -39,11 +40,12 @@ class Traffic:
         self.pump = pump
         self.heat = Heat(poller)
         self.trouble = Trouble(self, send)
-        self.watch = Watch(pump, self.trouble.hang)
+        self.watch = Watch(pump, self.trouble.hang, self.trouble.still)
+        self.overflow = Overflow(poller, pump.look, send)
         self.streams: dict[int, Stream] = {}
         self.ended: dict[int, Stream] = {}
         """All written, their last lines not asked for yet."""
-        self.parking = Parking(self.streams, self.heat, poller, send)
+        self.parking = Parking(self.streams, self.heat, poller, self.overflow, send)
         self.turns = Turns(self.streams, self.ended, pump.journal, send)
         self.dropping = Dropping(self.streams, pump.journal, send)
         self.unopened: list[Target] = []
@@ -89,6 +91,8 @@ class Traffic:
             self.turns.govern(stream.target)
             if stream.state == UNBORN or stream.unfinished:
                 self.parking.wake(stream)
+            elif stream.state == PARKED:
+                self.parking.park(stream)
 
     def _configure(self, stream: Stream, settings: Settings, facts: Facts) -> None:
         stream.settings = stream.target.settings = settings
@@ -130,6 +134,7 @@ class Traffic:
     def remove(self, stream: Stream) -> None:
         """Forget a stream and close its descriptor; what is in its pipe is the keeper's."""
         del self.streams[stream.id]
+        self.overflow.end(stream)
         self.heat.forget(stream)
         del self._by_fd[stream.fd]
         os.close(stream.fd)
@@ -181,7 +186,10 @@ class Traffic:
         """The poller says that this stream can be read, or that this target can be written again."""
         stream = self._by_fd.get(fd)
         if stream is not None:
-            self._serve_in_order(stream)
+            if stream.state == PARKED:
+                self.trouble.spill(stream)
+            else:
+                self._serve_in_order(stream)
             return
         target = self.parking.writable(fd)
         if target is not None and target.carry and target.streams:
@@ -220,6 +228,8 @@ class Traffic:
             self.heat.park(stream)
             stream.state = UNBORN
             return 0
+        if not self.overflow.settle(stream) and not stream.is_over():
+            return 0
         now = time.monotonic()
         if not self.watch.begin(stream):
             self.trouble.after_hang()
@@ -228,6 +238,9 @@ class Traffic:
         try:
             if target.wants_opening(now):
                 self.open(target, now)
+            if stream.spilt is not None:
+                self.pump.append(stream, stream.spilt.written())
+                self.overflow.told(stream)
             moved = self.pump.turn(stream, limit, final or self.ending)
             while not moved and target.is_due():
                 self.turns.rotate(target, stream.id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from pserv.logger.overflow import BLOCK, Spilt
 from pserv.logger.targets import FILE, Target, TargetError
 
 TYPE_CHECKING = False
@@ -78,8 +79,24 @@ class Trouble:
         if owner is not None:
             traffic.pump.journal.record(owner.id, owner.start, owner.printed)
         traffic.parking.flow(target)
+        for stream in [traffic.streams[number] for number in target.streams]:
+            if stream.spilt is not None:
+                traffic.serve(stream)  # the file tells it now, not when something is printed
         if owner is not None:
             traffic.close_unused(target, owner)
+
+    def spill(self, stream: Stream) -> None:
+        """Throw away what a target that takes nothing has no place for."""
+        if not self._traffic.overflow.spill(stream):
+            self._traffic.overflow.end(stream)
+            self._traffic.heat.park(stream)
+            self._traffic.finish_empty(stream)
+
+    def still(self, stream: Stream) -> None:
+        """The same while a write hangs; called as `hang` is."""
+        if stream.settings.on_full != BLOCK and stream.fd >= 0:
+            stream.spilt = stream.spilt or Spilt("a write did not return")
+            self._traffic.overflow.spill(stream)
 
     def hang(self, stream: Stream) -> None:
         """The bytes in hand cannot be written now: the keeper gives all other streams to another worker.

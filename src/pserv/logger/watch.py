@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _TICK = 0.1
 """Seconds between two looks at the beat."""
+_STILL = 0.02
+"""Seconds between two calls of `still`."""
 _HUNG = 2
 """So many looks at the same beat after the first: the system call has taken longer than 0.2 s."""
 
@@ -27,11 +29,13 @@ class Watch:
     the lock held: the worker cannot go on to anything else before it returns.
     """
 
-    __slots__ = ("_asleep", "_gate", "_hung", "_lock", "_pump", "_started", "_thread", "current", "kept")
+    __slots__ = ("_asleep", "_gate", "_hung", "_lock", "_pump", "_started", "_still", "_thread", "current", "kept")
 
-    def __init__(self, pump: Pump, hung: Callable[[Stream], None]) -> None:
+    def __init__(self, pump: Pump, hung: Callable[[Stream], None], still: Callable[[Stream], None]) -> None:
+        """`still` is called again and again while it hangs, as `hung` is."""
         self._pump = pump
         self._hung = hung
+        self._still = still
         self._lock = _thread.allocate_lock()
         self._gate = _thread.allocate_lock()
         self._gate.acquire()
@@ -90,8 +94,17 @@ class Watch:
             if same == _HUNG:
                 if self._waits():
                     self._tell(seen)
+                    self._wait_out(seen)
                 else:
                     same = 0
+
+    def _wait_out(self, beat: int) -> None:
+        while True:
+            with self._lock:
+                if self.current is None or self._pump.beat != beat or self.kept != self.current.id:
+                    return
+                self._still(self.current)
+            time.sleep(_STILL)
 
     def _waits(self) -> bool:
         """Whether the worker's thread waits in a system call; on a machine too busy to run it, it does not."""

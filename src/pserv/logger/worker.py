@@ -61,6 +61,8 @@ class Worker:
                 traffic.keep_calendar()
             if traffic.dropping.at is not None and traffic.dropping.at <= time.monotonic():
                 traffic.mark(time.monotonic())
+            if traffic.overflow.at is not None and traffic.overflow.at <= time.monotonic():
+                traffic.overflow.look()
             if traffic.parking.troubled:
                 now = time.monotonic()
                 for target in [target for target in traffic.parking.troubled if target.retry_at <= now]:
@@ -75,7 +77,10 @@ class Worker:
         if traffic.heat.streams:
             return NAP
         times = [target.retry_at for target in traffic.parking.troubled]
-        others = (self._finish_at, traffic.trouble.settled_at, traffic.turns.at, traffic.dropping.at)
+        others = (
+            *(self._finish_at, traffic.trouble.settled_at, traffic.turns.at),
+            *(traffic.dropping.at, traffic.overflow.at),
+        )
         times += [at for at in others if at is not None]
         return max(0.0, min(times) - time.monotonic()) if times else None
 

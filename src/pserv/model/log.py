@@ -86,6 +86,13 @@ class Logging(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         live("How many lines of a service's are written; more are dropped, and the file and status tell how many."),
     ] = None
 
+    on_full: Annotated[
+        Literal["block", "drop-oldest", "drop-newest"],
+        live(
+            "While the disk is full, hangs or refuses: the service waits, or its output is dropped, counted, and the "
+            "file tells how much. The pipe (up to 1MB) keeps the last of it, or what is printed then goes."
+        ),
+    ] = "block"
     rotate: Annotated[Rotate, live("When a file makes place for the next one, and how many stay.")] = Rotate()
 
     def settings(self, service: str, instance: int | None) -> dict[str, Any]:
@@ -100,5 +107,5 @@ class Logging(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         return log
 
 
-_OF_LINES = ("format", "timestamps", "parse", "strip_ansi", "max_line")
+_OF_LINES = ("format", "timestamps", "parse", "strip_ansi", "max_line", "on_full")
 _DEFAULTS = {name: getattr(Logging(), name) for name in _OF_LINES}

@@ -100,7 +100,7 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str = ""
     """What is wrong beside the state: a log that cannot be written, survivors of SIGKILL, a KILL that was needed."""
     dropped_lines: int = 0
-    """Lines of its output that were dropped, as `log.rate` says, since the service is known."""
+    """Lines of its output that were dropped, as `log.rate` or `log.on_full` says, since the service is known."""
     dropped_bytes: int = 0
     probes: dict[str, tuple[ProbeResult, ...]] = {}
     """The last answers to the probes `ready` and `health`, oldest first; only of services asked for by name."""

@@ -57,7 +57,7 @@ class Record:
     def __init__(self) -> None:
         self.crash: Crash | None = None
         self.dropped = (0, 0)
-        """Lines and bytes of its output that were dropped, as `log.rate` says."""
+        """Lines and bytes of its output that were dropped, as `log.rate` or `log.on_full` says."""
         self.dropped_at = -math.inf
         """When that was told last, on the monotonic clock."""
         self.launched = 0

@@ -136,7 +136,7 @@ class Reports:
                 self._session.supervisor.tell("", "upgrade", told)
 
     def _dropped(self, report: Message) -> None:
-        """Lines of a service were dropped, as its `log.rate` says; an event tells it when that begins."""
+        """Lines of a service were dropped, as `log.rate` or `log.on_full` says; an event tells it when that begins."""
         supervisor, key, lines, size = self._session.supervisor, *(report[name] for name in ("key", "lines", "bytes"))
         name = hook_runs.service_of(key) or key
         own = supervisor.records.get(name)
@@ -145,7 +145,8 @@ class Reports:
         own.dropped = (own.dropped[0] + lines, own.dropped[1] + size)
         now = self._session.clock.now()
         if now - own.dropped_at >= QUIET:
-            supervisor.tell(name, "log", f"prints more than log.rate allows: {lines} lines were dropped")
+            why = report.get("text") or "prints more than log.rate allows"
+            supervisor.tell(name, "log", f"{why}: {lines} lines were dropped")
         own.dropped_at = now
         supervisor.told(name, (int(report["id"]),), keep=True)
 
