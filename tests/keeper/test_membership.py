@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+from collections.abc import Iterator
 
 from pserv.keeper import host
 from pserv.keeper.membership import Membership
 from pserv.keeper.roles import Roles
 from pserv.keeper.runs import Records
+from pserv.keeper.strays import Census
 
 
 def unowned(membership: Membership) -> set[int]:
@@ -26,3 +29,39 @@ def test_who_was_reaped_after_the_look_is_no_stray() -> None:
         os.waitpid(pid, 0)
     assert membership.looked_now
     assert pid not in unowned(membership)
+
+
+def test_who_is_forked_by_one_that_ends_while_proc_is_read_is_seen() -> None:
+    """The first list has only its parent, which has ended when it is its turn to be read."""
+    parent = subprocess.Popen(["sh", "-c", "sleep 1000 >&- & echo $!"], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    parent.wait()
+    lists = [[parent.pid], [parent.pid, child], [parent.pid, child]]
+    try:
+        census = Census(listed=lambda: lists.pop(0))
+        assert set(census.processes) == {child}
+        assert not lists
+    finally:
+        os.kill(child, signal.SIGKILL)
+        parent.stdout.close()
+
+
+def test_a_child_whose_parent_ended_after_it_was_read_is_the_next_parents() -> None:
+    parent = subprocess.Popen(["sh", "-c", "sleep 1000 >&- & echo $!; read end"], stdin=-1, stdout=-1, text=True)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    turns = 0
+
+    def listed() -> Iterator[int]:
+        nonlocal turns
+        turns += 1
+        yield child
+        if turns == 2:
+            parent.communicate("")
+
+    try:
+        census = Census(listed=listed)
+        assert census.processes[child].parent != parent.pid
+    finally:
+        os.kill(child, signal.SIGKILL)

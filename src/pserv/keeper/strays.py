@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pserv.keeper import kernel, mark
 from pserv.keeper.host import COOKIE_VARIABLE
 
 HAS_PROC = os.path.exists("/proc/self/stat")
+_LISTINGS = 8
 _COOKIE = COOKIE_VARIABLE.encode() + b"="
 
 
@@ -53,17 +54,36 @@ class Sought:
 class Census:
     """The process table at one moment, made once for all who ask in the same turn of the loop."""
 
-    def __init__(self, known: Iterable[int] = ()) -> None:
-        """`known`: children of ours that need no look: live leaders of runs nobody asks about, our own processes."""
+    def __init__(self, known: Iterable[int] = (), listed: Callable[[], Iterable[int]] | None = None) -> None:
+        """`known`: children of ours that need no look: live leaders of runs nobody asks about, our own processes.
+
+        /proc is no snapshot: who is forked after its turn in the list, by one who ends before it is read, is in none.
+        So it is listed (`listed`, for tests) until nobody is new, or some always are.
+        """
+        listed = listed or pids
         skip = set(known)
         self.processes: dict[int, Process] = {}
+        seen = set(skip)
+        for _ in range(_LISTINGS):
+            new = [pid for pid in listed() if pid not in seen]
+            if not new:
+                break
+            seen.update(new)
+            self._read(new)
+        # Whose parent ended between the two reads is somebody else's child now.
+        there = {0, *skip, *self.processes}
+        self._read([one.pid for one in self.processes.values() if one.parent not in there])
         self.children: dict[int, list[Process]] = {}
-        for name in os.listdir("/proc") if HAS_PROC else ():
-            if name.isdecimal() and int(name) not in skip:
-                process = read(int(name))
-                if process is not None:
-                    self.processes[process.pid] = process
-                    self.children.setdefault(process.parent, []).append(process)
+        for process in self.processes.values():
+            self.children.setdefault(process.parent, []).append(process)
+
+    def _read(self, pids: list[int]) -> None:
+        for pid in pids:
+            process = read(pid)
+            if process is not None:
+                self.processes[pid] = process
+            else:
+                self.processes.pop(pid, None)
 
     def zombies(self, parent: int) -> list[int]:
         """Children that wait to be reaped."""
@@ -116,6 +136,11 @@ class Census:
         return found
 
 
+def pids() -> list[int]:
+    """Who is listed in /proc now; nobody where there is none."""
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()] if HAS_PROC else []
+
+
 def read(pid: int) -> Process | None:
     """None when there is no such process (any more)."""
     stat = kernel.read(f"/proc/{pid}/stat")
@@ -142,9 +167,9 @@ def bearers(cookie: str) -> list[Process]:
     """All processes of the machine that bear the sign, but ourselves and those we descend from."""
     found: list[Process] = []
     excepted = _ancestors()
-    for name in os.listdir("/proc") if HAS_PROC else ():
-        if name.isdecimal() and int(name) not in excepted and run_of(int(name), cookie) is not None:
-            process = read(int(name))
+    for pid in pids():
+        if pid not in excepted and run_of(pid, cookie) is not None:
+            process = read(pid)
             if process is not None and not process.ended:
                 found.append(process)
     return found
