@@ -9,10 +9,15 @@ from pserv.cli.target import connect, files
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
     from pserv.cli.parse import Arguments
+    from pserv.config.origins import Origin
     from pserv.model.spec import Document
+
+WIDEST = 56
+"""Characters of a line up to which comments stand in one column."""
 
 
 def accepted(paths: list[str]) -> Document:
@@ -43,19 +48,50 @@ def check(arguments: Arguments) -> int:
 
 
 def effective(arguments: Arguments) -> int:
-    """The values in effect: those of the files, or with --running those that the daemon works from."""
-    document = _running(arguments) if arguments.flag("running") else _of_files(arguments)
+    """The values in effect, each with where it comes from; or with --running those that the daemon works from."""
+    if option := arguments.text("explain"):
+        from pserv.cli.explain import explain
+
+        return explain(arguments, option)
+    if arguments.flag("running"):
+        return _running(arguments)
+    from pserv.config import annotated
+    from pserv.config.effective import effective
+    from pserv.config.loader import read
+    from pserv.config.origins import Origins
+
+    document, configuration = read(files(arguments), environ=os.environ, cwd=os.getcwd(), uid=os.geteuid())
+    plain = effective(document)
     if arguments.words:
-        document = {"services": _selected(document["services"], arguments.words)}
+        plain = {"services": _selected(plain["services"], arguments.words)}
+    origins = annotated.origins_of(plain, Origins(configuration))
+    plain = annotated.without_secrets(plain, origins)
+    wanted = not arguments.flag("no-origins")
     if arguments.flag("json"):
+        import msgspec
+
         from pserv.cli import json_output
 
-        json_output.show(document)
+        told = {".".join(path): msgspec.to_builtins(found) for path, found in origins.items()}
+        json_output.show({**plain, "origins": told} if wanted else plain)
         return 0
-    import yaml
-
-    terminal.out().stream.write(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100))
+    here = os.getcwd()
+    _show(annotated.lines(plain, lambda path: _comment(origins.get(path, ()), here) if wanted else ""))
     return 0
+
+
+def _comment(origins: Iterable[Origin], here: str) -> str:
+    return ", ".join(origin.text(here) for origin in origins)
+
+
+def _show(lines: Iterable[tuple[str, str]]) -> None:
+    """Lines and the comments at their ends, these one below the other where the lines are not too long."""
+    screen = terminal.out()
+    rows = list(lines)
+    column = max([len(line) for line, comment in rows if comment and len(line) <= WIDEST], default=0)
+    for line, comment in rows:
+        shown = f"{' ' * max(column - len(line), 0)}  {screen.paint(f'# {comment}', 'dim')}" if comment else ""
+        screen.line(line + shown)
 
 
 def schema(arguments: Arguments) -> int:
@@ -69,15 +105,19 @@ def schema(arguments: Arguments) -> int:
     return 0
 
 
-def _running(arguments: Arguments) -> dict[str, Any]:
+def _running(arguments: Arguments) -> int:
     document: dict[str, Any] = connect(arguments).call_raw("config", {})
-    return document
+    if arguments.words:
+        document = {"services": _selected(document["services"], arguments.words)}
+    if arguments.flag("json"):
+        from pserv.cli import json_output
 
+        json_output.show(document)
+        return 0
+    import yaml
 
-def _of_files(arguments: Arguments) -> dict[str, Any]:
-    from pserv.config.effective import effective
-
-    return effective(accepted(files(arguments)))
+    terminal.out().stream.write(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100))
+    return 0
 
 
 def _selected(services: dict[str, Any], names: list[str]) -> dict[str, Any]:

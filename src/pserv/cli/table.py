@@ -288,9 +288,16 @@ COMMANDS = (
     Command(
         "config",
         "Configure",
-        "the values in effect",
+        "the values in effect, and where each comes from",
         "files:effective",
-        (Option("running", "flag", "of the running daemon instead of the files"), PROFILE),
+        (
+            Option(
+                "explain", "text", "tell about an option instead: stop, log.rotate.size, daemon.exit_when", "OPTION"
+            ),
+            Option("no-origins", "flag", "without where each value comes from"),
+            Option("running", "flag", "of the running daemon instead of the files"),
+            PROFILE,
+        ),
         words=MANY,
         completes="service",
     ),

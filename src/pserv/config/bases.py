@@ -58,7 +58,7 @@ class Bases:
             self._resolve(base, siblings)
             self._under_way.pop()
             declared.written = over(SERVICE, base.written, declared.written)
-            declared.nodes += base.nodes
+            declared.parts += base.parts
         self._findings.service = owner
 
     def _siblings(self, file: str | None, services: Services) -> Services:

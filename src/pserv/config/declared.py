@@ -7,30 +7,35 @@ from pserv.config.overriding import Written, over
 from pserv.config.shapes import SERVICE
 from pserv.model.spec import ServiceSpec
 
+Part = tuple[Mapping, Written]
+"""A mapping of options in a file, and what was read in it."""
+
 
 class Declared:
-    """`layer` counts the files that may override each other; `nodes` are what was written, the one that wins first."""
+    """`layer` counts the files that may override each other; `parts` are what was written, the one that wins first."""
 
-    __slots__ = ("key", "layer", "name", "nodes", "profiles", "spec", "written")
+    __slots__ = ("groups", "key", "layer", "name", "parts", "profiles", "spec", "written")
 
     def __init__(self, name: str, key: Node, node: Mapping, written: Written, layer: int) -> None:
         self.name = name
         self.key = key
-        self.nodes = [node]
+        self.parts: list[Part] = [(node, written)]
         self.written = written
         self.layer = layer
+        self.groups: tuple[Node, ...] = ()
+        """Where groups name it."""
         self.profiles: tuple[str, ...] = ()
         self.spec: ServiceSpec = ServiceSpec()
 
     def override(self, node: Mapping, written: Written, layer: int) -> None:
         """What a later file says of the same service."""
         self.written = over(SERVICE, self.written, written)
-        self.nodes.insert(0, node)
+        self.parts.insert(0, (node, written))
         self.layer = layer
 
     def at(self, option: str, *inner: str) -> Node:
         """Where the option stands: in the service, else in what it extends, else in `defaults`, else the service."""
-        for mapping in self.nodes:
+        for mapping, _ in self.parts:
             found: Node | None = mapping
             for part in (option, *inner):
                 value = lookup(found, part)

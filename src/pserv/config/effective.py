@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -13,6 +13,9 @@ from pserv.model import units
 from pserv.model.kinds import ALL
 from pserv.model.spec import Document, ServiceSpec
 from pserv.rules.instances import LEFT_ALONE
+
+OF_SCHEDULE: Final = ("overlap", "missed")
+"""Options that make no sense, nor have an effect, without a schedule."""
 
 
 def effective(document: Document, *, defaults: bool = True) -> dict[str, Any]:
@@ -36,6 +39,8 @@ def _decided(spec: ServiceSpec, document: Document, options: dict[str, Any]) -> 
         decided["start_timeout"] = units.write_duration(spec.time_to_start)
     if isinstance(stop := options.get("stop"), dict):
         decided["stop"] = {**stop, "scope": spec.stop_scope}
+    if spec.schedule is None:
+        decided |= dict.fromkeys(OF_SCHEDULE)
     return decided
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence as Several
 from typing import Any, Final
 
 from pserv.config.bases import Bases
-from pserv.config.declared import Declared, lookup
+from pserv.config.declared import Declared, Part, lookup
 from pserv.config.decode import Decoder
 from pserv.config.files import Loaded
 from pserv.config.findings import Findings, Path, short, shown
@@ -37,7 +37,7 @@ class Configuration:
         self.services: dict[str, Declared] = {}
         self._daemon: Written = {}
         self._defaults: Written = {}
-        self._default_nodes: list[Mapping] = []
+        self._default_parts: list[Part] = []
         self._groups: dict[str, tuple[tuple[str, ...], Node]] = {}
         self._set: dict[Path, tuple[Node, int]] = {}
 
@@ -85,7 +85,7 @@ class Configuration:
                 where = lookup(mapping, own) or mapping
                 self._findings.add(("defaults", own), "is a service's own to say", "write it at each service", where)
         self._settings("defaults", self._defaults, written, mapping)
-        self._default_nodes.insert(0, mapping)
+        self._default_parts.insert(0, (mapping, written))
 
     def _read_groups(self, node: Node) -> None:
         """Names for several services: a tag that they need not bear themselves."""
@@ -184,7 +184,7 @@ class Configuration:
             written = over(SERVICE, self._defaults, declared.written) if self._defaults else declared.written
             if name in groups:
                 written = {**written, "tags": tuple(dict.fromkeys((*written.get("tags", ()), *groups[name])))}
-            declared.nodes += self._default_nodes
+            declared.parts += self._default_parts
             declared.spec = build(SERVICE, _derived(settled(written)))
         left_out = {
             name: wanted
@@ -205,7 +205,13 @@ class Configuration:
                     self._findings.add(("groups", group), f"there is no service {shown(pattern)}", hint, node)
                 for name in found:
                     groups.setdefault(name, []).append(group)
+                    self.services[name].groups += (node,)
         return groups
+
+    def at(self, *path: str) -> Node | None:
+        """Where the name, or an option of the daemon, was set."""
+        known = self._set.get(path)
+        return None if known is None else known[0]
 
     @property
     def daemon(self) -> DaemonSpec:

@@ -58,7 +58,20 @@ def load(
     profiles: Sequence[str] | None = None,
     skip_invalid: bool = False,
 ) -> Document:
-    """The accepted document of these files and folders; raises InvalidConfig with all mistakes.
+    """The accepted document of these files and folders, as `read` gives it."""
+    return read(paths, environ=environ, cwd=cwd, uid=uid, profiles=profiles, skip_invalid=skip_invalid)[0]
+
+
+def read(
+    paths: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    cwd: str,
+    uid: int,
+    profiles: Sequence[str] | None = None,
+    skip_invalid: bool = False,
+) -> tuple[Document, Configuration]:
+    """The accepted document of these files and folders, and what was read; raises InvalidConfig with all mistakes.
 
     Each path is laid over those before it. With `skip_invalid` a service with mistakes is left out, with a note, and
     so is what depends on it. Mistakes that are no single service's are never left out: a wrong `defaults.user` would
@@ -80,7 +93,7 @@ def load(
         raise _rejected(findings, configuration)
     skipped = _skipped(findings, configuration)
     services = {name: each.spec for name, each in configuration.services.items() if name not in skipped}
-    return Document(
+    document = Document(
         name=configuration.name or places.identity(absolute[0]),
         root=root,
         files=sources,
@@ -90,6 +103,7 @@ def load(
         left_out=left_out,
         notes=(*_emptiness(services), *skipped.values(), *_of_services(findings.notes, skipped)),
     )
+    return document, configuration
 
 
 def _read(

@@ -42,6 +42,10 @@ A service with `profiles: [dev]` is there only when one of its profiles is asked
 `daemon`, `reload`, `check` and `config`, or PSERV_PROFILES; a later reload keeps them. `groups: {back: [db,
 "work*"]}` gives services a tag (`pserv stop @back`) without a line at each.
 
+`pserv config` prints the values in effect as one file, each with where it comes from (`# pserv.override.yaml:4`,
+`# pserv.yaml:12, HOST from .env:3`, `# default`), secrets masked; `pserv config --explain log.rotate.size` tells about
+an option.
+
 ## Variables
 
 `$VAR` and `${VAR}` are replaced when the file is read, from the environment of `pserv up`, `daemon`, `check` or
@@ -96,13 +100,14 @@ def _row(option: Option) -> str:
         "" if default in (None, "", [], {}) else f"`{str(default).lower() if isinstance(default, bool) else default}`"
     )
     mark = {True: "live", False: "restarts", None: ""}[option.live]
-    cells = (f"`{option.name}`", _value_text(option.shape), shown, mark, option.text)
+    cells = (f"`{option.name}`", value_text(option.shape), shown, mark, option.text)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _value_text(shape: Shape) -> str:
+def value_text(shape: Shape) -> str:
+    """What a value of this shape looks like, in Markdown."""
     if shape.either:
-        return ", or ".join(_value_text(each) for each in shape.either)
+        return ", or ".join(value_text(each) for each in shape.either)
     if shape.choices:
         return ", ".join(f"`{word}`" for word in shape.choices)
     if shape.cls in PROBES:
@@ -114,7 +119,7 @@ def _value_text(shape: Shape) -> str:
         return f"options below, or only `{short}`" if short else "options below"
     if shape.kind == "list" and shape.item:
         item = shape.item
-        return "a list" if item.kind == "struct" else f"a list of: {_value_text(item)}"
+        return "a list" if item.kind == "struct" else f"a list of: {value_text(item)}"
     text = EXPECTED[shape.kind].split(":")[0]
     if shape.low is not None and shape.high is not None and shape.kind in ("integer", "number"):
         text += f", {shape.low:g} to {shape.high:g}"
