@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from pserv.keeper import quickjson
 from pserv.keeper.protocol import Channel, Message
-from pserv.model import spec, units
 from pserv.model.probe import Probe
-from pserv.model.spec import Document
-from pserv.model.states import Goal, Life, Phase
+from pserv.model.states import Goal
 from pserv.supervisor import hook_runs, log_settings, record
 from pserv.supervisor.answers import Answers
 from pserv.supervisor.beside import Beside
@@ -28,7 +23,8 @@ from pserv.supervisor.prober import Asked, Prober
 from pserv.supervisor.reloading import Reloading
 from pserv.supervisor.reports import Reports
 from pserv.supervisor.supervisor import Supervisor
-from pserv.system import launches
+from pserv.supervisor.table import Table
+from pserv.system import daemon_log, launches
 from pserv.system.futures import Future
 from pserv.system.processes import Descriptors, Keeper
 from pserv.system.tasks import Tasks
@@ -55,22 +51,6 @@ class SystemClock:
 
     def chance(self) -> float:
         return (int.from_bytes(os.urandom(7)) >> 3) * 2.0**-53  # all the bits that a float below 1 has
-
-
-class Boot(msgspec.Struct, frozen=True):
-    """What the daemon was started with, as the table tells it. `start`: named instead of the autostarted."""
-
-    name: str
-    run_dir: str
-    state_dir: str
-    cookie: str
-    keeper_pid: int
-    started: float
-    leftovers: int = 0
-    files: tuple[str, ...] = ()
-    cwd: str = "/"
-    socket: str = ""
-    start: tuple[str, ...] | None = None
 
 
 class Session:
@@ -106,23 +86,21 @@ class Session:
 
     # -- beginning ----------------------------------------------------------------------------------------------
 
-    def _resume(self, table: Message, fds: Descriptors) -> None:
+    def _resume(self, message: Message, fds: Descriptors) -> None:
         """Become the supervisor of what the table shows: the one path for a start and for a resume."""
-        self.boot = msgspec.convert(table["boot"], Boot, strict=False)
-        self.deaths = table.get("deaths", [])
-        self.capabilities = table.get("capabilities", {})
-        self.keeper_version = table.get("version", "")
-        held = bool(table.get("document")) + bool(table.get("lock"))
-        sockets = [socket.socket(fileno=fd) for fd in fds[: len(fds) - held]]
-        safe = bool(table.get("safe"))
-        document = self._document(fds[len(fds) - held :], safe)
+        table = Table(message, fds, self.bug)
+        self.boot = table.boot
+        self.deaths = message.get("deaths", [])
+        self.capabilities = message.get("capabilities", {})
+        self.keeper_version = message.get("version", "")
+        sockets, document = table.sockets(), table.document()
         places = launches.places(
             document, self.boot.state_dir, container=self.boot.keeper_pid == 1, cookie=self.boot.cookie
         )
         self.supervisor = Supervisor(
             document, places, self.keeper, self.clock, on_bug=self.bug, on_deadlines=self._set_alarm
         )
-        self.supervisor.last_run = int(table.get("last_run", 0))
+        self.supervisor.last_run = int(message.get("last_run", 0))
         self.answers = Answers(self.supervisor, self.clock, self.boot.cookie)
         self.errands = Errands(self.tasks, self.keeper, self.next_run)
         self.prober = Prober(self.tasks, self.supervisor, self.clock, self._question, self.bug)
@@ -131,14 +109,14 @@ class Session:
         self.reloading = Reloading(self)
         self.beside = self.supervisor.hooks = Beside(self)
         self.reports = Reports(self)
-        note = self._adopt(table, safe)
-        self.orders = Orders(self.supervisor, note, safe=safe)
+        note = self._adopt(table)
+        self.orders = Orders(self.supervisor, note, safe=table.safe)
         self.orders.declare(document)
-        resumed = bool(self.deaths) or bool(table["records"])
-        for report in table["reports"]:
+        resumed = bool(self.deaths) or bool(table.records)
+        for report in message["reports"]:
             self.reports.take(report)
         if resumed:
-            self.supervisor.tell("", "supervisor", self._resumed_why())
+            self.supervisor.tell("", "supervisor", table.why_resumed())
             self.orders.count_deaths([float(death["at"]) for death in self.deaths])
             self.orders.align("resumed supervisor")
             self.orders.resume()
@@ -182,29 +160,15 @@ class Session:
         finally:
             self._end(0)
 
-    def _document(self, fds: Descriptors, safe: bool) -> Document:
-        """The accepted configuration; in safe mode an unreadable one is no reason to die."""
-        try:
-            size = os.fstat(fds[0]).st_size
-            return spec.decode(os.pread(fds[0], size, 0))
-        except (msgspec.MsgspecError, OSError, IndexError) as error:
-            if not safe:
-                raise
-            self.bug("reading the accepted configuration", error)
-            return Document(name=self.boot.name, root="/")
-        finally:
-            for fd in fds:
-                os.close(fd)
-
-    def _adopt(self, table: Message, safe: bool) -> record.DaemonNote:
+    def _adopt(self, table: Table) -> record.DaemonNote:
         note = record.DaemonNote()
-        for row in table["records"]:
+        for row in table.records:
             key = str(row["key"])
             if key == DAEMON:
-                note = self._daemon_note(row["note"], safe)
+                note = table.daemon_note(row)
             elif not key.startswith("@") and hook_runs.service_of(key) is None:
-                self.supervisor.adopt(key, self._note(key, row, safe))
-        for row in table["records"]:
+                self.supervisor.adopt(key, table.note(row, self.clock.now()))
+        for row in table.records:
             self._adopt_hook(str(row["key"]), row)
         return note
 
@@ -217,41 +181,6 @@ class Session:
                 self.errands.abandon(key, row)
         elif key.startswith("@") and key != DAEMON and not self.beside.resume(key, row):
             self.errands.abandon(key, row)
-
-    def _note(self, key: str, row: Message, safe: bool) -> record.Note:
-        """The note of a service; one that cannot be read is told, and what runs is taken as it is."""
-        try:
-            return record.decode(row["note"])
-        except msgspec.MsgspecError as error:
-            if not safe:
-                raise
-            self.bug(f"reading the note of {key}", error)
-        now = self.clock.now()
-        alive = row.get("run")
-        if not alive:
-            return record.Note(Life(since=now))
-        run, pid = int(alive["run"]), int(alive["pid"])
-        life = Life(Phase.RUNNING, Goal.UP, "found running", now, run, pid, started=now, ready_at=now)
-        return record.Note(life)
-
-    def _daemon_note(self, text: str, safe: bool) -> record.DaemonNote:
-        """The daemon's own note; one that cannot be read is told, and with it is forgotten what was ordered."""
-        try:
-            return record.decode_daemon(text)
-        except msgspec.MsgspecError as error:
-            if not safe:
-                raise
-            self.bug("reading the daemon's note", error)
-            return record.DaemonNote()
-
-    def _resumed_why(self) -> str:
-        if not self.deaths:
-            return "a new supervisor took over"
-        last = self.deaths[-1]
-        how = last.get("text") or (
-            f"killed by {units.show_signal(last['signal'])}" if last.get("signal") else f"exit code {last.get('code')}"
-        )
-        return f"a new supervisor took over: the last one died ({how})"
 
     def _question(self, name: str, probe: Probe, run: int) -> Asked:
         """Loaded with the first probe: who has none does not pay for it."""
@@ -369,18 +298,8 @@ class Session:
         self.log(f"bug: {where}: {text}")
 
     def log(self, text: str) -> None:
-        """A line in the daemon's own log (its standard error)."""
-        line = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} pserv[{os.getpid()}] {text.rstrip()}\n".encode()
-        room = select.poll()
-        room.register(2, select.POLLOUT)
-        for start in range(0, len(line), select.PIPE_BUF):
-            # A pipe that is ready takes so much without blocking (pipe(7)); one that nobody reads holds up nothing.
-            if not room.poll(0):
-                return
-            try:
-                os.write(2, line[start : start + select.PIPE_BUF])
-            except OSError:
-                return
+        """A line in the daemon's own log."""
+        daemon_log.write(text)
 
 
 def supervise(channel_socket: socket.socket, serve: Serve) -> int:

@@ -11,36 +11,17 @@ import msgspec
 
 from pserv.keeper.protocol import Message
 from pserv.model.errors import Refused
-from pserv.model.events import (
-    Adopt,
-    Change,
-    ClockChanged,
-    DeadlinePassed,
-    Effect,
-    EndHook,
-    Event,
-    Exited,
-    Failed,
-    HookEnded,
-    Kill,
-    KillHook,
-    Listen,
-    RunHook,
-    Signal,
-    Situation,
-    Spawn,
-)
+from pserv.model.events import Change, ClockChanged, DeadlinePassed, Event, Exited, Failed, HookEnded, Situation
 from pserv.model.spec import Document, ServiceSpec
-from pserv.model.states import AT_REST, Crash, Life, Phase
+from pserv.model.states import AT_REST, Life, Phase
 from pserv.rules import conditions, machine
-from pserv.supervisor import hook_runs, record
+from pserv.supervisor import effects, hook_runs, record
 from pserv.supervisor.bus import Bus
+from pserv.supervisor.effects import Subject
 from pserv.supervisor.history import History
 from pserv.supervisor.record import Note, Record
 from pserv.system import launches
 from pserv.system.launches import Places
-
-SIGTERM = 15
 
 WITHOUT_A_RUN = AT_REST | {Phase.WAITING, Phase.LISTENING, Phase.BACKOFF, Phase.PREPARING, Phase.CLEANING}
 
@@ -233,7 +214,8 @@ class Supervisor:
             own.printed = tuple(facts.get("lines", ()))
         try:
             decision = machine.decide(self.specs[name], life, event, self._situation(name))
-            commands = self._commands(name, decision.effects, decision.life, facts)
+            subject = Subject(name, self.specs[name], decision.life, own, self.places, facts or {})
+            commands = effects.commands(decision.effects, subject)
             if life.hook is not None and decision.life.hook is None:
                 commands = ({"do": "forget", "key": hook_runs.key_of(name)}, *commands)
             if life.listening and not decision.life.listening:
@@ -248,6 +230,7 @@ class Supervisor:
         if decision.life == life and not commands:
             self._acknowledge(name, ack)
             return
+        self.last_run = max(self.last_run, effects.last_run(decision.effects))
         self.lives[name] = decision.life
         if decision.life.ended is not life.ended and decision.life.ended is not None:
             own.add(decision.life.ended, scheduled=self.specs[name].schedule is not None)
@@ -289,48 +272,6 @@ class Supervisor:
         if ack:
             self.keeper.do(name, ack=ack)
 
-    def _commands(
-        self, name: str, effects: tuple[Effect, ...], life: Life, facts: Message | None
-    ) -> tuple[Message, ...]:
-        commands: list[Message] = []
-        own = self.records[name]
-        for effect in effects:
-            match effect:
-                case Spawn(run):
-                    self.last_run = max(self.last_run, run)
-                    own.launched = launches.fingerprint(self.specs[name], self.places)
-                    launch = launches.launch(name, self.specs[name], self.places)
-                    own.logged = launches.log(name, self.specs[name])
-                    commands.append({"do": "spawn", "run": run, "launch": launch})
-                case Listen(run):
-                    self.last_run = max(self.last_run, run)
-                    commands.append({"do": "listen", "run": run, "sockets": launches.sockets(self.specs[name])})
-                case Signal(run, number, scope):
-                    commands.append({"do": "signal", "run": run, "signal": number, "scope": scope})
-                case Adopt(run):
-                    commands.append({"do": "adopt", "run": run})
-                case Kill(run):
-                    commands.append({"do": "kill", "run": run})
-                case RunHook(run):
-                    self.last_run = max(self.last_run, run)
-                    commands.append({"do": "spawn", "run": run, **self._hook(name, life)})
-                case EndHook(run):
-                    key = hook_runs.key_of(name)
-                    commands.append({"do": "signal", "key": key, "run": run, "signal": SIGTERM, "scope": "all"})
-                case KillHook(run):
-                    commands.append({"do": "kill", "key": hook_runs.key_of(name), "run": run})
-                case Failed():
-                    own.crash = _crash(life, facts or {}, own)
-        return tuple(commands)
-
-    def _hook(self, name: str, life: Life) -> Message:
-        """Key and launch of the hook that a life now waits for."""
-        assert life.hook is not None
-        kind = life.hook.kind
-        spec = self.specs[name]
-        hook = spec.hooks.of(kind)[life.hook.index]
-        return {"key": hook_runs.key_of(name), "launch": hook_runs.launch(name, spec, hook, kind, life, self.places)}
-
     def _set_deadline(self, name: str, life: Life) -> None:
         if life.deadline is not None:
             heapq.heappush(self._deadlines, (life.deadline, name))
@@ -352,10 +293,3 @@ def _kind(old: Life, new: Life) -> str:
     if (old.ready_at is None) is not (new.ready_at is None):
         return "unready" if new.ready_at is None else "ready"
     return "state" if old.reason != new.reason else ""
-
-
-def _crash(life: Life, facts: Message, own: Record) -> Crash | None:
-    if life.ended is None:
-        return own.crash
-    cpu = facts.get("utime", 0.0), facts.get("stime", 0.0)
-    return Crash(life.ended, *cpu, facts.get("max_rss", 0), tuple(facts.get("lines", own.printed)))
