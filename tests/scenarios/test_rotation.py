@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import select
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from pserv.logger.rotated import Rotated, family, readable
 from tests.scenarios.daemon import Daemon, kill
 from tests.scenarios.driven import Driven, check_lines
+from tests.scenarios.fifos import fifo
 
 
 def pieces(path: Path) -> list[bytes]:
@@ -65,16 +67,46 @@ def test_rotated_files_are_compressed_and_all_logs_are_bounded(tmp_path: Path) -
             daemon.up()
             web.order(100)
             web.printed()
-            until(log, lambda found: [one.packing for one in found] == [".gz"] * 9)
+            until_compressed(log, 9)
             daemon.kill_supervisor()
             web.order(100)
             web.printed()
-            until(log, lambda found: [one.packing for one in found] == [".gz"] * 19)
+            until_compressed(log, 19)
             check_lines(b"".join(pieces(log)), 200)
             daemon.write(declared("11KB"))
             daemon.pserv("reload", check=0)
             until(log, lambda found: sum(size(tmp_path / one.name) for one in found) < 1264)
             assert daemon.daemon().trouble == ()
+
+
+def test_what_was_rotated_last_is_compressed_whoever_has_ended(tmp_path: Path) -> None:
+    """The logger tells of rotations once a second: what it rotated since then, and the service that ended since."""
+    log, short = tmp_path / "web.log", tmp_path / "short.log"
+    gate = fifo(tmp_path / "gate")
+    rotate = "log: {rotate: {size: 10KB, keep: none, compress: gzip}}"
+    with Driven(tmp_path, "web") as web:
+        services = web.declared(log, f", {rotate}")
+        command = f"seq 3000; read line < {tmp_path}/gate; seq 3000"
+        services += f"  short: {{shell: '{command}', stdout: {short}, restart: never, {rotate}}}\n"
+        with Daemon(tmp_path, f"services:\n{services}") as daemon:
+            daemon.up()
+            web.order(15)
+            until_compressed(log, 1)
+            web.order(15)
+            os.write(gate, b"go\n")
+            daemon.until_state("short", "exited")
+            web.printed()
+            logger = daemon.daemon().logger_pid
+            assert logger is not None
+            kill(logger)
+            until_compressed(log, 2)
+            until_compressed(short, 2)
+    os.close(gate)
+
+
+def until_compressed(log: Path, count: int) -> None:
+    """Wait until there are so many rotated files, all compressed."""
+    until(log, lambda found: [one.packing for one in found] == [".gz"] * count)
 
 
 def size(path: Path) -> int:

@@ -208,6 +208,9 @@ class Streams:
             self._reopening.answered(worker.number, message["number"])
         elif op == "released":
             worker.ending = True
+        elif op == "rotated":  # also by a stream that has ended since
+            key, run = (stream.key, stream.run) if stream is not None else ("", 0)
+            self._reports.add("logger", key, run, what="rotated", path=message["path"])
         elif stream is None or stream.worker is not worker:
             return  # news of a stream that another has taken over
         elif op == "closed":
@@ -218,7 +221,7 @@ class Streams:
             facts = {name: message[name] for name in ("lines", "bytes", "text")}
             path = stream.target.get("path", "")
             self._reports.add("logger", stream.key, stream.run, what="dropped", path=path, **facts)
-        elif op in ("stuck", "flowing", "error", "restored", "rotated", "unrotated"):
+        elif op in ("stuck", "flowing", "error", "restored", "unrotated"):
             self._tell(stream, str(op), message)
             if op == "stuck" and worker.stuck is None:
                 self.take_from(worker, stream.id)

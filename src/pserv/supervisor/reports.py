@@ -152,10 +152,13 @@ class Reports:
 
     def _log_report(self, report: Message, what: str) -> None:
         key, path, text = str(report["key"]), str(report.get("path", "")), str(report.get("text", ""))
+        tidying = self._session.tidying
         if what == "rotated":
-            if self._session.tidying is not None:
-                self._session.tidying.rotated(path)
+            if tidying is not None:
+                tidying.rotated(path)
             return
+        if what == "died" and tidying is not None:
+            tidying.look()  # what it rotated last it may not have told
         said = {
             "died": f"the logger died ({text}); a new one goes on",
             "stuck": f"cannot write log {path}: {text or 'a write does not return (a stalled disk?)'}",
