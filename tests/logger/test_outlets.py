@@ -77,8 +77,8 @@ def test_lines_for_syslog() -> None:
 
 
 def test_lines_with_a_name() -> None:
-    format = Format(Settings({}), Facts(1, "stdout", 42, "web"))
+    format = Format(Settings({}), Facts(1, "stdout", 42, "web | "))
     assert b"".join(format.write(b"one\n\ntwo\n", 0)) == b"web | one\nweb | \nweb | two\n"
     assert b"".join(format.write(b"no end", 0)) == b"web | no end\n"
-    stamped = Format(Settings({"timestamps": True}), Facts(1, "stdout", 42, "web"))
+    stamped = Format(Settings({"timestamps": True}), Facts(1, "stdout", 42, "web | "))
     assert b"".join(stamped.write(b"one\n", 0)) == b"web | 1970-01-01T00:00:00.000000Z one\n"

@@ -51,14 +51,14 @@ def lines(fd: int, count: int) -> list[str]:
 SERVICES = f"""
 services:
   web: {{command: {json.dumps(TALKER)}, stdout: inherit}}
-  api: {{command: {json.dumps(TALKER)}, stdout: inherit, log: json}}
+  jsons: {{command: {json.dumps(TALKER)}, stdout: inherit, log: json}}
 """
 
 
 def check(found: list[str]) -> None:
-    assert sorted(line for line in found if not line.startswith("{")) == ["web | one", "web | two"]
+    assert sorted(line for line in found if not line.startswith("{")) == ["web   | one", "web   | two"]
     told = [json.loads(line) for line in found if line.startswith("{")]
-    assert [(line["service"], line["message"]) for line in told] == [("api", "one"), ("api", "two")]
+    assert [(line["service"], line["message"]) for line in told] == [("jsons", "one"), ("jsons", "two")]
 
 
 def test_a_pipe(tmp_path: Path) -> None:
@@ -71,10 +71,15 @@ def test_a_pipe(tmp_path: Path) -> None:
 
 def test_a_terminal(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    with Daemon(tmp_path, SERVICES) as daemon, daemon_on(daemon, theirs):
-        check(lines(ours, 4))
+    with Daemon(tmp_path, SERVICES) as daemon:
+        del daemon.env["NO_COLOR"]
+        daemon.env |= {"TERM": "xterm", "PYTHONIOENCODING": "utf-8"}
+        with daemon_on(daemon, theirs):
+            found = lines(ours, 4)
     os.close(ours)
     os.close(theirs)
+    shown = [f"\x1b[36mweb   │\x1b[0m {text}" for text in ("one", "two")]
+    assert sorted(line for line in found if not line.startswith("{")) == shown
 
 
 def test_a_socket_as_of_systemd(tmp_path: Path) -> None:
@@ -90,7 +95,7 @@ def test_a_file_that_others_append_to(tmp_path: Path) -> None:
         file.write("before\n")
         file.flush()
         with Daemon(tmp_path, SERVICES) as daemon, daemon_on(daemon, file):
-            for name in ("web", "api"):
+            for name in ("web", "jsons"):
                 daemon.until_state(name, "running")
             daemon.pserv("stop", "--all", check=0)
             found = out.read_text().splitlines()

@@ -8,6 +8,7 @@ from pserv.api.client import Client
 from pserv.cli import logs, terminal
 from pserv.cli.unbroken import Unbroken
 from pserv.model.errors import PservError
+from pserv.model.prefixes import Prefixes
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Follower:
         self._names = sorted(names)
         self._as_json = as_json
         self._screen = terminal.out()
-        self._prefixes = logs.Prefixes(self._screen, self._names)
+        self._prefixes = Prefixes.on(self._screen.stream, self._names)
         self._threads: list[threading.Thread] = []
 
     def start(self, *, nothing_runs: bool = False) -> None:

@@ -7,6 +7,7 @@ import sys
 from pserv.cli import terminal
 from pserv.cli.target import connect
 from pserv.cli.unbroken import Unbroken
+from pserv.model.prefixes import Prefixes
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
 if TYPE_CHECKING:
@@ -15,27 +16,6 @@ if TYPE_CHECKING:
 
     from pserv.cli.parse import Arguments
     from pserv.cli.terminal import Screen
-
-
-class Prefixes:
-    """The coloured names before lines; a name keeps its colour, and all are as wide as the widest so far."""
-
-    __slots__ = ("_prefixes", "_screen", "_width")
-
-    def __init__(self, screen: Screen, names: Iterable[str] = ()) -> None:
-        self._screen = screen
-        self._width = max([len(name) for name in names], default=0)
-        self._prefixes: dict[str, str] = {}
-
-    def before(self, name: str) -> str:
-        prefix = self._prefixes.get(name)
-        if prefix is None:
-            self._width = max(self._width, len(name))
-            colour = terminal.PREFIX_COLOURS[len(self._prefixes) % len(terminal.PREFIX_COLOURS)]
-            bar = self._screen.symbol("│") if self._screen.terminal else "|"
-            prefix = self._screen.paint(f"{name:{self._width}} {bar}", colour) + " "
-            self._prefixes[name] = prefix
-        return prefix
 
 
 def logs(arguments: Arguments) -> int:
@@ -52,7 +32,7 @@ def logs(arguments: Arguments) -> int:
     screen = terminal.out()
     prefixes = None
     if not arguments.flag("no-prefix") and (names := _several(client, arguments.words)):
-        prefixes = Prefixes(screen, names)
+        prefixes = Prefixes.on(screen.stream, names)
     if follow:
         flush_lines()
         write_lines(screen, items, prefixes, times=arguments.flag("timestamps"))

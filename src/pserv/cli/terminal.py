@@ -20,7 +20,6 @@ CODES = {
     "magenta": "35",
     "cyan": "36",
 }
-PREFIX_COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red")
 ASCII = {"●": "*", "◐": "~", "○": "-", "✓": "+", "✗": "x", "↻": "@", "…": "...", "│": "|", "·": "-"}
 
 

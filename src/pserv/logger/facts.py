@@ -17,7 +17,7 @@ class Facts:
         self.stream = stream
         self.pid = pid
         self.prefix = prefix
-        """Stands before each line, where lines of several services go to one place."""
+        """Stands before each line as it is, where lines of several services go to one place."""
         self.syslog = syslog
         """It goes to syslog, and the prefix is what that calls the tag."""
 

@@ -17,12 +17,12 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 
 
 class Prefixed:
-    """Lines with the name before them, as `pserv up` shows them."""
+    """Lines with the name before them. What that looks like is told: the same as `pserv up` shows."""
 
     __slots__ = ("_prefix", "_timestamps")
 
     def __init__(self, settings: Settings, facts: Facts) -> None:
-        self._prefix = f"{facts.prefix} | ".encode()
+        self._prefix = facts.prefix.encode()
         self._timestamps = settings.timestamps
 
     def section(self, text: bytes, partial: bool, stamp: bytes) -> Buffers:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import zlib
+from typing import TextIO
 
 import msgspec
 
@@ -12,6 +14,7 @@ from pserv.model import listening
 from pserv.model.hooks import Hook
 from pserv.model.log import Logging
 from pserv.model.names import number_of, service_of
+from pserv.model.prefixes import Prefixes
 from pserv.model.spec import Document, ServiceSpec
 
 WITH_ANOTHER_USER = ("PATH", "LANG", "LC_*", "TZ")
@@ -35,10 +38,23 @@ class Places(msgspec.Struct, frozen=True):
     logs: str
     container: bool = False
     cookie: str = ""
+    prefixes: tuple[Prefixes, Prefixes] = msgspec.field(default_factory=lambda: (Prefixes(()), Prefixes(())))
+    """What stands before lines that go where the daemon's own standard output and standard error go."""
 
 
 def places(document: Document, state_dir: str, *, container: bool, cookie: str = "") -> Places:
-    return Places(document.root, os.path.join(state_dir, "logs"), container, cookie)
+    prefixes = _prefixes(document, sys.__stdout__), _prefixes(document, sys.__stderr__)
+    return Places(document.root, os.path.join(state_dir, "logs"), container, cookie, prefixes)
+
+
+def _prefixes(document: Document, stream: TextIO | None) -> Prefixes:
+    """As `pserv up` would show them there."""
+    names = (
+        name if spec.instances is None else f"{name}:{number}"
+        for name, spec in document.services.items()
+        for number in range(1, (spec.instances or 1) + 1)
+    )
+    return Prefixes.on(stream, names)
 
 
 def inherited(spec: ServiceSpec) -> bool | tuple[str, ...]:
@@ -52,7 +68,9 @@ def target(name: str, stream: str, where: str, at: Places) -> Message:
     """Where one stream goes, as the keeper's TARGET; paths are absolute."""
     if where == "inherit" or (where == "log" and at.container):
         # As `docker compose` does: the name before each line. Without a name it is for a comparison.
-        return {"kind": "inherit", "prefix": name, **({"as": "err"} if stream == "stderr" else {})}
+        error = stream == "stderr"
+        prefix = at.prefixes[error].before(name) if name else ""
+        return {"kind": "inherit", "prefix": prefix, **({"as": "err"} if error else {})}
     if where == "syslog" or where in SYSLOGS:
         path = SYSLOGS[0] if where == "syslog" else where
         return {"kind": "file", "path": path, "prefix": name, "syslog": True}
