@@ -1,0 +1,217 @@
+"""Each byte once and in order, whoever is killed and when: in all formats and rotations, fifty children at once.
+
+PSERV_TEST_BYTES: what each of the fifty prints; then each setting is also tried with one child alone, which prints
+fifty times as much. `PSERV_TEST_BYTES=204MiB` are 10 GiB each time, and need half an hour a setting.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import select
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from pserv.logger.rotated import family
+from pserv.model.errors import PservError
+from pserv.model.units import parse_size
+from tests.scenarios import numbered
+from tests.scenarios.daemon import Daemon, kill
+from tests.scenarios.fifos import fifo
+
+_ASKED = os.environ.get("PSERV_TEST_BYTES")
+SIZE = parse_size(_ASKED) if _ASKED else 150_000
+"""Bytes that each of fifty children prints."""
+CHILDREN = 50
+ROTATED_AT = min(10 << 20, max(1 << 16, SIZE // 8))
+FORMATS = {
+    "plain": "",
+    "stamped": "timestamps: true, ",
+    "json": "format: json, ",
+    "parsed": "format: json, parse: json, ",
+}
+ROTATIONS = {
+    "never": "none",
+    "size": f"{{size: {ROTATED_AT}, keep: none}}",
+    "every": "{size: none, every: 1m, keep: none}",
+    "gzip": f"{{size: {ROTATED_AT}, keep: none, compress: gzip}}",
+    "zstd": f"{{size: {ROTATED_AT}, keep: none, compress: zstd}}",
+}
+KILLS, PAUSE = (1_000_000, 2.0) if _ASKED else (4, 0.1)
+"""So often the logger is killed, at most, and so many seconds apart; after five deaths a new one waits a second."""
+STAMP = 28
+BLOCK = 1 << 20
+
+
+class Child(NamedTuple):
+    """One service: what it prints, and how that is written."""
+
+    format: str
+    rotation: str
+    kind: str
+    seed: int
+    size: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.format}-{self.rotation}-{self.kind}"
+
+    def declared(self, folder: Path) -> str:
+        """Its line below `services:`."""
+        words = [self.kind, str(self.seed), str(self.size), str(folder / "gate"), str(folder / "told")]
+        argv = [sys.executable, "-I", "-S", numbered.__file__, *words]
+        log = f"{{{FORMATS[self.format]}rotate: {ROTATIONS[self.rotation]}}}"
+        return f"  {self.name}: {{command: {argv!r}, stdout: {self.name}.log, log: {log}, restart: never, nice: 5}}\n"
+
+    def streams(self) -> dict[str, Iterator[bytes]]:
+        """What must be found of each stream."""
+        if self.kind == "both":
+            streams = {"stdout": self.seed, "stderr": self.seed + 1}
+            return {name: numbered.pieces("lines", seed, self.size) for name, seed in streams.items()}
+        printed = numbered.pieces(self.kind, self.seed, self.size)
+        return {"": _decoded(printed) if self.kind == "noise" and self.format == "json" else printed}
+
+
+def fifty(dice: random.Random) -> list[Child]:
+    """Numbered lines in all settings; lines of any length and random bytes, and two streams, in those that fit."""
+    settings = [(format, rotation) for format in FORMATS for rotation in ROTATIONS]
+    chosen = [(*each, "objects" if each[0] == "parsed" else "lines") for each in settings]
+    chosen += [(*each, "lengths") for each in settings if each[0] != "parsed"]
+    chosen += [(*each, "noise") for each in settings if each[0] != "parsed" and each[1] != "every"]
+    chosen += [("json", rotation, "both") for rotation in ("size", "gzip", "zstd")]
+    assert len(chosen) == CHILDREN
+    return [Child(*each, dice.randrange(1, 1000), SIZE) for each in chosen]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(60 + SIZE // 10_000)
+def test_of_fifty_children_at_once_nothing_is_lost_doubled_or_cut(tmp_path: Path) -> None:
+    print_under_kills(tmp_path, fifty(random.Random()))
+
+
+@pytest.mark.skipif(_ASKED is None, reason="PSERV_TEST_BYTES is not set: fifty at once print little in each setting")
+@pytest.mark.timeout(60 + SIZE // 10_000)
+@pytest.mark.parametrize("rotation", ROTATIONS)
+@pytest.mark.parametrize("format", FORMATS)
+def test_of_one_child_alone(tmp_path: Path, format: str, rotation: str) -> None:
+    kind = "objects" if format == "parsed" else "lines"
+    print_under_kills(tmp_path, [Child(format, rotation, kind, random.randrange(1000), SIZE * CHILDREN)])
+    for path in tmp_path.glob("*.log*"):
+        path.unlink()
+
+
+def print_under_kills(folder: Path, children: list[Child]) -> None:
+    """Have them print while logger and supervisor are killed again and again; then look at their files."""
+    gate, told = fifo(folder / "gate"), fifo(folder / "told")
+    config = "services:\n" + "".join(child.declared(folder) for child in children)
+    with Daemon(folder, config) as daemon:
+        daemon.up(check=None)
+        os.write(gate, b"+" * len(children))
+        kills = kill_until_done(daemon, told, len(children))
+        assert min(kills) > 0, f"(logger, supervisor) were killed {kills} times"
+        compressed = [child for child in children if child.rotation in ("gzip", "zstd")]
+        for child in compressed if _ASKED else compressed[:1]:
+            wait_compressed(folder / f"{child.name}.log")
+        daemon.pserv("down", check=0)
+    os.close(gate)
+    os.close(told)
+    for child in children:
+        check(child, folder / f"{child.name}.log")
+
+
+def kill_until_done(daemon: Daemon, told: int, count: int) -> tuple[int, int]:
+    """How often logger and supervisor were killed until so many children had printed all."""
+    dice, loggers, supervisors = random.Random(), 0, 0
+    while count:
+        if select.select([told], [], [], dice.uniform(0, PAUSE))[0]:
+            count -= len(os.read(told, CHILDREN))
+        if loggers == KILLS:
+            continue
+        try:
+            status = daemon.daemon()
+        except PservError:
+            continue  # it is being replaced
+        if status.logger_pid is not None:
+            kill(status.logger_pid)
+            loggers += 1
+        if loggers and (not supervisors or dice.random() < 0.1):
+            kill(status.supervisor_pid)
+            supervisors += 1
+    return loggers, supervisors
+
+
+def wait_compressed(path: Path) -> None:
+    """Until a file has been compressed; with PSERV_TEST_BYTES until all have."""
+    while not (files := family(str(path))) or not (all if _ASKED else any)(one.packing for one in files):
+        select.select([], [], [], 0.01)
+
+
+def check(child: Child, path: Path) -> None:
+    """Each stream's bytes are in its files, once and in order, and nothing else."""
+    for stream, wanted in child.streams().items():
+        found = printed(child.format, stream, path)
+        rest = b""
+        for number, piece in enumerate(wanted):
+            while len(rest) < len(piece) and (more := next(found, b"")):
+                rest += more
+            if not rest.startswith(piece):
+                same = next(
+                    (at for at, pair in enumerate(zip(piece, rest, strict=False)) if pair[0] != pair[1]), len(rest)
+                )
+                what = f"{rest[same : same + 200]!r} where {piece[same : same + 200]!r} should be"
+                raise AssertionError(f"{child} {stream}: piece {number}, byte {same}: {what}")
+            rest = rest[len(piece) :]
+        assert rest + next(found, b"") == b"", f"{child} {stream}: more than was printed"
+
+
+def printed(format: str, stream: str, path: Path) -> Iterator[bytes]:
+    """What was printed on a stream, as the files of a log tell it, in pieces."""
+    data = _all_files(path)
+    if format == "plain":
+        yield from data
+    for lines in _whole_lines(data) if format != "plain" else ():
+        if format == "stamped":
+            assert all(line[STAMP - 2 : STAMP] in (b"Z ", b"Z+") for line in lines)
+            yield b"".join([line[STAMP:] + (b"\n" if line[STAMP - 1] == 32 else b"") for line in lines])
+        else:
+            yield "".join([_told(row) for row in map(json.loads, lines) if stream in ("", row["stream"])]).encode()
+
+
+def _told(row: dict[str, object]) -> str:
+    if "fields" in row:
+        return json.dumps(row["fields"], separators=(",", ":")) + "\n"
+    return str(row["message"]) if row["partial"] else f"{row['message']}\n"
+
+
+def _all_files(path: Path) -> Iterator[bytes]:
+    """The bytes of all files of a log as the tools for them read them: rotated, compressed, and the active one."""
+    files = [str(path.parent / one.name) for one in {one.number: one for one in family(str(path))}.values()]
+    command = ["zstd", "-dcfq"] if any(file.endswith(".zst") for file in files) else ["zcat", "-f"]
+    with subprocess.Popen([*command, *files, str(path)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        while data := process.stdout.read(BLOCK):
+            yield data
+    assert process.returncode == 0, f"{command[0]} ended with {process.returncode}"
+
+
+def _whole_lines(data: Iterator[bytes]) -> Iterator[list[bytes]]:
+    rest = b""
+    for piece in data:
+        *lines, rest = (rest + piece).split(b"\n")
+        yield lines
+    assert rest == b"", f"no newline at the end: {rest[:200]!r}"
+
+
+def _decoded(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """What is left of bytes that may be no UTF-8; a line is decoded by itself."""
+    rest = b""
+    for piece in pieces:
+        *lines, rest = (rest + piece).split(b"\n")
+        yield "".join([line.decode(errors="replace") + "\n" for line in lines]).encode()
+    yield rest.decode(errors="replace").encode()
