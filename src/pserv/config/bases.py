@@ -49,7 +49,9 @@ class Bases:
         elif base is None:
             self._unknown(declared, extends["service"], siblings, extends.get("file"))
         elif base is declared or base in self._under_way:
-            path = " -> ".join([*(each.name for each in self._under_way), declared.name, base.name])
+            path = " -> ".join(
+                [*(short(each.name) for each in self._under_way), short(declared.name), short(base.name)]
+            )
             self._wrong(declared, f"the services extend each other: {path}", "remove one of these")
         elif len(self._under_way) >= MAX_DEPTH:
             self._wrong(declared, f"extends services more than {MAX_DEPTH} deep", "extend one that says more")

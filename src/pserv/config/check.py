@@ -6,7 +6,7 @@ import grp
 import os
 import pwd
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from pserv.config import (
@@ -30,6 +30,8 @@ from pserv.model.needs import Need
 from pserv.model.spec import ServiceSpec
 from pserv.rules import dependencies, instances
 
+_FEW: Final = 12
+"""Services that are named in the message on a cycle."""
 _UNCATCHABLE: Final = (signal.SIGSTOP,)
 
 
@@ -272,8 +274,7 @@ class Check:
             if len(cycle) == 2:
                 self._wrong(declared, "depends_on", "the service depends on itself", "remove it")
                 continue
-            path = " -> ".join(cycle)
-            message = f"the services wait for each other for ever: {path}"
+            message = f"the services wait for each other for ever: {_path(cycle)}"
             self._wrong(declared, "depends_on", message, "remove one of these dependencies")
         self._findings.service = ""
 
@@ -329,11 +330,19 @@ class Check:
             if declared.spec.stdout[:1] != "/" and (declared.spec.stderr or "")[:1] != "/":
                 continue
             alike = instances.shared_output(declared.spec) is not None  # told by check_instances
-            for key in instances.keys(name, declared.spec)[: 1 if alike else None]:
-                spec = instances.instance(key, declared.spec)
-                for option, path in (("stdout", spec.stdout), ("stderr", spec.stderr)):
+            for key in instances.first_keys(name, declared.spec, 1 if alike else instances.LOOKED_AT):
+                facts = instances.facts(key, declared.spec)
+                for option, path in (("stdout", declared.spec.stdout), ("stderr", declared.spec.stderr)):
                     if path and path.startswith("/"):
-                        yield name, option, path
+                        yield name, option, instances.filled(path, facts)
+
+
+def _path(cycle: Sequence[str]) -> str:
+    """The services of a cycle, in the order of their waiting; of many the first and the last."""
+    names = list(map(short, cycle))
+    if len(names) > _FEW:
+        names[_FEW - 3 : -2] = [f"… ({len(names) - _FEW + 1} more)"]
+    return " -> ".join(names)
 
 
 def _is_file(path: str) -> bool:

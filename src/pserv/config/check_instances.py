@@ -37,7 +37,7 @@ def mistakes(spec: ServiceSpec) -> Iterator[Wrong]:
         base, ending = os.path.splitext(path)
         hint = f"write {option}: {base}.${{pserv.instance}}{ending}"
         yield option, f"{path} would be written by {wanted} instances", hint
-    for option, value in instances.written(spec):
+    for option, value in instances.written(spec) if instances.refers(spec) else ():
         if option in instances.LEFT_ALONE and option != "shell":
             continue
         for fact in sorted(instances.asked_for(value)):

@@ -16,6 +16,8 @@ Wrong = tuple[tuple[str, ...], str, str]
 
 SHORTEST: Final = 0.1
 """Seconds between two questions at least."""
+LONGEST_PATTERN: Final = 4096
+"""Characters of a regular expression: compiling one of a million takes seconds and a hundred megabytes."""
 _STATUS: Final = re.compile(r"([1-5][0-9][0-9])(?:-([1-5][0-9][0-9]))?\Z")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _FORMS: Final = "write one of http, tcp, unix, exec, file and log, such as tcp: {port: 5432}"
@@ -101,6 +103,10 @@ def _port(port: int | None, host: str, example: str) -> Iterator[Wrong]:
 
 def _log(probe: Probe) -> Iterator[Wrong]:
     if probe.log is None:
+        return
+    if len(probe.log.pattern) > LONGEST_PATTERN:
+        told = f"has {len(probe.log.pattern)} characters, more than {LONGEST_PATTERN}"
+        yield ("pattern",), told, "write a part of the line that tells it apart"
         return
     try:
         re.compile(probe.log.pattern)

@@ -72,10 +72,12 @@ def shared(services: Mapping[str, ServiceSpec]) -> Iterator[tuple[str, str, str,
     """Sockets at the same place: service, socket, what is wrong, a hint. Instances of a service may share."""
     taken: dict[tuple[str, int, str], list[tuple[str, str, Address, Socket]]] = {}
     for service, spec in services.items():
-        for key in instances.keys(service, spec)[:100] if spec.sockets else ():
-            for name, declared in instances.instance(key, spec).sockets.items():
+        varies = any("$" in declared.listen for declared in spec.sockets.values())
+        for key in instances.first_keys(service, spec, instances.LOOKED_AT if varies else 1) if spec.sockets else ():
+            facts = instances.facts(key, spec)
+            for name, declared in spec.sockets.items():
                 try:
-                    where = listening.address(declared.listen)
+                    where = listening.address(instances.filled(declared.listen, facts))
                 except ValueError:
                     continue
                 others = taken.setdefault((where.kind, where.port, where.path), [])

@@ -7,8 +7,8 @@ from typing import Final
 
 _OPERATORS: Final = ("||", "&&", "|", ">", "<", ";", "&")
 _BLANKS: Final = " \t\r\n"
-_PLAIN: Final = re.compile(r"[^ \t\r\n'\"\\|&;<>`$]+")
-_PLAIN_IN_QUOTES: Final = re.compile(r'[^"\\`$]+')
+_PLAIN: Final = re.compile(r"(?:[^ \t\r\n'\"\\|&;<>`$]+|\$(?!\())+")
+_PLAIN_IN_QUOTES: Final = re.compile(r'(?:[^"\\`$]+|\$(?!\())+')
 
 
 class NeedsShell(ValueError):

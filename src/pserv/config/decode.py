@@ -51,7 +51,7 @@ class Decoder:
         written: Written = {}
         keys: dict[str, Scalar] = {}
         spreads: list[tuple[str, Spread, Node]] = []
-        for text, key, value in node:
+        for text, (key, value) in node.pairs.items():
             option = shape.options.get(text) or shape.options.get(text.replace("-", "_"))
             if option is None:
                 self.unknown(shape.cls.__name__, tuple(shape.options), key, path)
@@ -99,6 +99,8 @@ class Decoder:
             written[other] = value
 
     def _value(self, shape: Shape, node: Node, path: Path) -> Any:
+        if isinstance(node, Scalar) and not node.is_null and (scalar := scalars.READERS.get(shape.kind)):
+            return scalar(node, shape)
         if isinstance(node, Scalar) and node.is_null:
             if shape.kind == "output" and node.text:
                 return "null"
@@ -111,10 +113,8 @@ class Decoder:
             return self._either(shape, node, path)
         if read := self._collections.get(shape.kind):
             return overriding.marked(read(shape, node, path), node)
-        if not isinstance(node, Scalar):
-            hint = "write it as command, or as exec and args" if shape.kind == "program" else f"write {expected(shape)}"
-            raise Wrong(f"{node.called} where a single value is expected", hint)
-        return scalars.READERS[shape.kind](node, shape)
+        hint = "write it as command, or as exec and args" if shape.kind == "program" else f"write {expected(shape)}"
+        raise Wrong(f"{node.called} where a single value is expected", hint)
 
     def _either(self, shape: Shape, node: Node, path: Path) -> Any:
         """Of several types the one that fits how it is written: a list, a word for true or false, or the rest."""

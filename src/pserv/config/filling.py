@@ -7,7 +7,7 @@ from typing import Final
 
 from pserv.config import interpolate
 from pserv.config.findings import Findings, Path, Wrong
-from pserv.config.nodes import Filled, Mapping, Node, Scalar, Sequence, Unfilled
+from pserv.config.nodes import Collection, Filled, Mapping, Node, Scalar, Sequence, Unfilled
 from pserv.config.variables import Variables
 from pserv.rules.instances import LEFT_ALONE
 from pserv.rules.secrecy import looks_secret
@@ -45,7 +45,7 @@ class _Filling:
         """What stands in its place; a list or mapping that is used several times (`*alias`) is filled once."""
         if isinstance(node, Scalar):
             return self._scalar(node, path, how) if "$" in node.text else node
-        if id(node) in self._seen:
+        if id(node) in self._seen or (isinstance(node, Collection) and not node.refers):
             return node
         self._seen.add(id(node))
         if isinstance(node, Sequence):

@@ -77,16 +77,20 @@ class Unfilled(Scalar):
 class Collection(Node):
     """A list or a mapping; `size` and `depth` count what is in it, aliases expanded.
 
-    `how` it takes its place over what stands below it: "" by the rule, "replace" wholly, "append" at its end.
+    `how` it takes its place over what stands below it: "" by the rule, "replace" wholly, "append" at its end. Where
+    `refers` is false there is no `$` in any text of it.
     """
 
-    __slots__ = ("depth", "how", "size")
+    __slots__ = ("depth", "how", "refers", "size")
 
     def __init__(self, file: str, line: int, column: int) -> None:
-        super().__init__(file, line, column)
+        self.file = file
+        self.line = line
+        self.column = column
         self.size = 1
         self.depth = 1
         self.how = ""
+        self.refers = True
 
 
 class Sequence(Collection):

@@ -46,7 +46,7 @@ def marked(value: Any, node: Node) -> Any:
 def settled(value: Any) -> Any:
     """A value that nothing will stand below, without marks."""
     if isinstance(value, dict):
-        return {name: settled(each) for name, each in value.items()}
+        return {name: settled(each) if isinstance(each, dict | Appending) else each for name, each in value.items()}
     return tuple(value) if isinstance(value, Appending) else value
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from pserv.config import commandline
@@ -97,13 +98,20 @@ def filled(node: Scalar, shape: Shape) -> str:
     return value
 
 
-def suggestion(word: str, known: tuple[str, ...]) -> str:
-    """The hint for a misspelt word; "" where nothing is near."""
+_MANY: Final = 100
+_MOST: Final = 1000
+"""Names that a misspelt one is compared with; of many only those that begin alike."""
+
+
+def suggestion(word: str, known: tuple[str, ...], alike: float = 0.6) -> str:
+    """The hint for a misspelt word; "" where nothing is so much `alike` (1 is the same)."""
     from difflib import get_close_matches
 
-    plain = {each.lower(): each for each in known}
-    near = get_close_matches(word.lower().replace("_", "-")[:60], plain, 1, 0.6) or get_close_matches(
-        word.lower()[:60], plain, 1, 0.6
+    if len(known) > _MANY:  # to compare with each takes its time
+        known = tuple(each for each in known if each[:1].lower() == word[:1].lower())
+    plain = {each.lower(): each for each in known[:_MOST]}
+    near = get_close_matches(word.lower().replace("_", "-")[:60], plain, 1, alike) or get_close_matches(
+        word.lower()[:60], plain, 1, alike
     )
     return f"did you mean '{plain[near[0]]}'?" if near else ""
 
@@ -216,10 +224,16 @@ def _policy(node: Scalar, shape: Shape) -> str | Spread:
     return Spread(restart=policy, max_retries=int(retries))
 
 
+_LONG: Final = 32
+"""Characters; longer texts are not remembered."""
+
+
 def _unit(parse: Callable[[str], float]) -> Callable[[Scalar, Shape], float]:
+    known = lru_cache(256)(parse)  # a thousand services say `10s` and `10MB`
+
     def read(node: Scalar, shape: Shape) -> float:
         try:
-            value = parse(node.text)
+            value = (known if len(node.text) < _LONG else parse)(node.text)
             if shape.positive and not value:
                 raise ValueError(f"{node.text!r} is not more than 0")
             return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from pserv.config.findings import Path, Wrong, shown
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 BESIDE: Final = ("timezone", "overlap", "missed")
 """Options of the service that may also be written inside of its schedule."""
 
+_ALIKE: Final = 0.75
+"""Of hundreds of cities one is a little like any word."""
 _FIELDS: Final = 'write "MINUTE HOUR DAY MONTH WEEKDAY", as in "0 3 * * MON-FRI"'
 
 
@@ -33,7 +36,7 @@ def read(decoder: Decoder, shape: Shape, node: Node, path: Path) -> str | Spread
 
 def timezone(node: Node, shape: Shape) -> str:
     """The name of a zone that this machine knows. Raises Wrong."""
-    from zoneinfo import ZoneInfo, available_timezones
+    from zoneinfo import ZoneInfo
 
     if not isinstance(node, Scalar):
         raise Wrong(f"{node.called} where a single value is expected", "write Area/City, as in Europe/Berlin")
@@ -41,14 +44,22 @@ def timezone(node: Node, shape: Shape) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):
-        known = tuple(sorted(available_timezones()))
+        known = _zones()
         own = tuple(each.rpartition("/")[2] for each in known)
-        near = suggestion(name, known)
-        if not near and (close := suggestion(name, own)):
+        near = suggestion(name, known, _ALIKE)
+        if not near and (close := suggestion(name, own, _ALIKE)):
             near = f"did you mean '{known[own.index(close.split(chr(39))[1])]}'?"
         hint = near or ("write Area/City, as in Europe/Berlin" if known else "install tzdata")
         raise Wrong(f"there is no time zone {shown(name)} on this machine", hint) from None
     return name
+
+
+@cache
+def _zones() -> tuple[str, ...]:
+    """Read from the system once: that is a walk through some hundred files."""
+    from zoneinfo import available_timezones
+
+    return tuple(sorted(available_timezones()))
 
 
 def _mapping(decoder: Decoder, shape: Shape, node: Mapping, path: Path) -> Spread:

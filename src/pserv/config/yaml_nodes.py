@@ -36,57 +36,86 @@ def read_yaml(text: str, file: str, mistakes: list[Mistake]) -> Node | None:
 
 
 class _Composer:
-    """Builds the nodes of one file, with a stack of its own: depth and number are checked before anything is built."""
+    """Builds the nodes of one file, with a stack of its own: depth and number are checked before anything is built.
+
+    A file may have fifty thousand values, and two hundred files are read at once: what happens to each value stands in
+    one loop, and what is rare in methods.
+    """
 
     def __init__(self, parser: Any, file: str, mistakes: list[Mistake]) -> None:
         self._parser = parser
         self._file = file
         self._mistakes = mistakes
         self._anchors: dict[str, Node] = {}
-        self._open: list[tuple[Collection, str | None]] = []
-        self._keys: list[Scalar | None] = []
+        self._open: list[tuple[Collection, str | None, Scalar | None, int, int]] = []
+        """Of each collection that is not closed: itself, its anchor, its key, the values and the `$` before it."""
         self._merges: dict[int, list[tuple[Scalar, Node]]] = {}
         self._count = 0
+        """Values so far, those behind aliases counted each time."""
+        self._aliased = 0
+        self._dollars = 0
+        self._documents = 0
 
     def compose(self) -> Node | None:
         root: Node | None = None
-        documents = 0
-        get_event = self._parser.get_event
+        parent: Collection | None = None
+        key: Scalar | None = None
+        file, get_event = self._file, self._parser.get_event
         while (event := get_event()) is not None:
             kind = type(event)
+            node: Node
             if kind is yaml.ScalarEvent:
-                root = self._scalar(event) or root
+                self._count += 1
+                mark = event.start_mark
+                quoted = bool(event.style) if event.tag is None else self._tagged(event)
+                node = Scalar(event.value, quoted, file, mark.line + 1, mark.column + 1)
+                if "$" in node.text:
+                    self._dollars += 1
+                if event.anchor:
+                    self._anchors[event.anchor] = node
+            elif kind is yaml.MappingStartEvent or kind is yaml.SequenceStartEvent:
+                self._count += 1
+                collection = self._collection(event, Mapping if kind is yaml.MappingStartEvent else Sequence)
+                self._open.append((collection, event.anchor, key, self._count, self._dollars))
+                parent, key = collection, None
+                continue
             elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
-                root = self._close() or root
-            elif kind is yaml.MappingStartEvent:
-                self._open_collection(event, Mapping)
-            elif kind is yaml.SequenceStartEvent:
-                self._open_collection(event, Sequence)
+                node, key = self._close()
+                parent = self._open[-1][0] if self._open else None
             elif kind is yaml.AliasEvent:
-                self._counted(event)
-                root = self._add(self._alias(event), event) or root
-            elif kind is yaml.DocumentStartEvent:
-                documents += 1
-                if documents > 1:
-                    raise self._refused(event, "a second YAML document begins", "keep one: remove this line `---`")
+                node = self._alias(event)
+            else:
+                self._begun(event)
+                continue
+            if self._count > MAX_NODES:
+                raise self._too_many(event)
+            if type(parent) is Mapping:
+                if key is None:
+                    key = self._key(node)
+                    continue
+                if key.text in parent.pairs or key.text == "<<":
+                    self._odd_pair(parent, key, node)
+                else:
+                    parent.pairs[key.text] = (key, node)
+                key = None
+            elif type(parent) is Sequence:
+                parent.items.append(node)
+            else:
+                root = node
         return root
 
-    def _counted(self, event: Any) -> None:
-        self._count += 1
-        if self._count > MAX_NODES:
-            raise self._refused(event, f"more than {MAX_NODES} values in one file", "split it into several files")
+    def _begun(self, event: Any) -> None:
+        self._documents += type(event) is yaml.DocumentStartEvent
+        if self._documents > 1:
+            raise self._refused(event, "a second YAML document begins", "keep one: remove this line `---`")
 
-    def _scalar(self, event: Any) -> Node | None:
-        self._counted(event)
-        quoted = (event.tag is not None and self._tagged(event)) or bool(event.style)
-        mark = event.start_mark
-        scalar = Scalar(event.value, quoted, self._file, mark.line + 1, mark.column + 1)
-        if event.anchor:
-            self._anchors[event.anchor] = scalar
-        return self._add(scalar, event)
+    def _too_many(self, event: Any) -> Unreadable:
+        if self._count - self._aliased > MAX_NODES:
+            return self._refused(event, f"more than {MAX_NODES} values in one file", "split it into several files")
+        told = f"more than {MAX_NODES} values when aliases are expanded"
+        return self._refused(event, told, "write less with aliases")
 
-    def _open_collection(self, event: Any, kind: type[Mapping | Sequence]) -> None:
-        self._counted(event)
+    def _collection(self, event: Any, kind: type[Mapping | Sequence]) -> Collection:
         how = _HOW.get(event.tag, "")
         if event.tag is not None and not how:
             self._tagged(event)
@@ -95,72 +124,61 @@ class _Composer:
         mark = event.start_mark
         collection = kind(self._file, mark.line + 1, mark.column + 1)
         collection.how = how
-        self._open.append((collection, event.anchor))
-        self._keys.append(None)
+        return collection
 
     def _tagged(self, event: Any) -> bool:
-        """Whether a tag makes this a text; a tag that could build objects is a mistake."""
+        """Whether a scalar with a tag can only be a text; a tag that could build objects is a mistake."""
         if event.tag not in _KNOWN_TAGS:
             shown = "!!" + event.tag[len(_TAG) :] if event.tag.startswith(_TAG) else event.tag
             self._mistakes.append(
                 self._at(event, f"the tag {shown} has no meaning here", "remove it: options have their types by name")
             )
-        elif event.tag in _PLAIN_TAGS and isinstance(event, yaml.ScalarEvent):
-            event.style = None
-            return False
-        return True
+        return event.tag not in _PLAIN_TAGS
 
     def _alias(self, event: Any) -> Node:
         name = event.anchor
-        if name in self._anchors:
-            return self._anchors[name]
-        if any(anchor == name for _, anchor in self._open):
-            raise self._refused(event, f"the alias *{name} stands inside of what it names", "it would have no end")
-        raise self._refused(event, f"no anchor &{name} before this alias", f"put &{name} before the value it names")
+        node = self._anchors.get(name)
+        if node is None:
+            if any(anchor == name for _, anchor, *_ in self._open):
+                raise self._refused(event, f"the alias *{name} stands inside of what it names", "it would have no end")
+            raise self._refused(event, f"no anchor &{name} before this alias", f"put &{name} before the value it names")
+        self._count += node.size if isinstance(node, Collection) else 1
+        self._aliased += node.size - 1 if isinstance(node, Collection) else 0
+        self._dollars += node.refers if isinstance(node, Collection) else "$" in getattr(node, "text", "")
+        self._deepen(node, event)
+        return node
 
-    def _close(self) -> Node | None:
-        node, anchor = self._open.pop()
-        self._keys.pop()
-        if isinstance(node, Mapping) and (merges := self._merges.pop(id(node), None)):
+    def _close(self) -> tuple[Node, Scalar | None]:
+        """The collection that ends here, and the key that it belongs to."""
+        node, anchor, key, values, dollars = self._open.pop()
+        node.size = 1 + self._count - values
+        node.refers = self._dollars > dollars
+        if self._merges and isinstance(node, Mapping) and (merges := self._merges.pop(id(node), None)):
             self._merge(node, merges)
         if anchor:
             self._anchors[anchor] = node
-        return self._add(node, None)
+        self._deepen(node, None)
+        return node, key
 
-    def _add(self, node: Node, event: Any) -> Node | None:
-        """Puts a complete node where it belongs; returns it when it is the root."""
-        if not self._open:
-            return node
-        parent = self._open[-1][0]
-        size, depth = (node.size, node.depth) if isinstance(node, Collection) else (1, 0)
-        parent.size += size
-        parent.depth = max(parent.depth, depth + 1)
-        if parent.size > MAX_NODES or len(self._open) + depth > MAX_DEPTH:
-            what = f"{MAX_NODES} values" if parent.size > MAX_NODES else f"{MAX_DEPTH} levels"
-            mistake = parent.mistake(f"more than {what} when aliases are expanded", "write less with aliases")
-            raise Unreadable(self._at(event, mistake.message, mistake.hint) if event else mistake)
-        if isinstance(parent, Sequence):
-            parent.items.append(node)
-        elif isinstance(parent, Mapping):
-            self._add_to_mapping(parent, node)
-        return None
-
-    def _add_to_mapping(self, parent: Mapping, node: Node) -> None:
-        key = self._keys[-1]
-        if key is None:
-            if not isinstance(node, Scalar):
-                raise Unreadable(
-                    Mistake(
-                        f"{node.called} stands where a key is expected",
-                        "quote the text if braces or brackets belong to it",
-                        self._file,
-                        node.line,
-                        node.column,
-                    )
-                )
-            self._keys[-1] = node
+    def _deepen(self, node: Node, event: Any) -> None:
+        """Take the depth of a collection into that of the one around it."""
+        if not self._open or not isinstance(node, Collection):
             return
-        self._keys[-1] = None
+        parent = self._open[-1][0]
+        if parent.depth <= node.depth:
+            parent.depth = node.depth + 1
+        if event and len(self._open) + node.depth > MAX_DEPTH:
+            told = f"more than {MAX_DEPTH} levels when aliases are expanded"
+            raise self._refused(event, told, "write less with aliases")
+
+    def _key(self, node: Node) -> Scalar:
+        if isinstance(node, Scalar):
+            return node
+        hint = "quote the text if braces or brackets belong to it"
+        raise Unreadable(node.mistake(f"{node.called} stands where a key is expected", hint))
+
+    def _odd_pair(self, parent: Mapping, key: Scalar, node: Node) -> None:
+        """`<<`, or a key that is there already."""
         if key.text == "<<" and not key.quoted:
             self._merges.setdefault(id(parent), []).append((key, node))
         elif key.text in parent.pairs:

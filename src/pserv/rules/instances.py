@@ -27,6 +27,9 @@ LAST_PORT = 65535
 MOST = 10_000
 """Instances of one service at most; as `instances` in the spec."""
 
+LOOKED_AT = 100
+"""Instances of a service that are compared with those of others, where all would take too long."""
+
 _OPENED = "${pserv."
 
 
@@ -53,6 +56,11 @@ def keys(name: str, spec: ServiceSpec, scales: Scales = UNSCALED) -> tuple[str, 
     return (name,) if wanted is None else tuple(f"{name}:{number}" for number in range(1, wanted + 1))
 
 
+def first_keys(name: str, spec: ServiceSpec, most: int) -> tuple[str, ...]:
+    """The names of its first instances, `most` at most."""
+    return keys(name, spec, {name: Scale(min(spec.instances or 0, most), spec.instances or 0)})
+
+
 def expand(services: Services, scales: Scales = UNSCALED) -> dict[str, ServiceSpec]:
     """The spec of each instance by its name, in the order declared; a service without instances keeps its name.
 
@@ -70,12 +78,17 @@ def expand(services: Services, scales: Scales = UNSCALED) -> dict[str, ServiceSp
 def instance(key: str, spec: ServiceSpec) -> ServiceSpec:
     """The spec of one instance from that of its service; the same object where they do not differ."""
     values = facts(key, spec)
-    made: ServiceSpec = _filled(spec, values)
+    made: ServiceSpec = _filled(spec, values) if refers(spec) else spec
     port = int(values["port"]) if spec.port is not None else _listens(made)
     if port is not None:
         asked = {which: _asked(getattr(made, which), port) for which in ("ready", "health")}
         made = replace(made, port=port if spec.port is not None else None, **asked)
     return made if made.instances is None else replace(made, instances=None)
+
+
+def refers(spec: ServiceSpec) -> bool:
+    """Whether any of its texts has a `$`: far sooner known than by a look at each of them."""
+    return b"$" in msgspec.json.encode(spec)
 
 
 def facts(key: str, spec: ServiceSpec) -> dict[str, str]:
