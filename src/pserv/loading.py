@@ -7,7 +7,8 @@ import signal
 import sys
 
 from pserv.keeper import quickjson
-from pserv.model.errors import NoSuchService, PservError
+from pserv.model.errors import PservError
+from pserv.model.names import is_pattern, no_such
 from pserv.system import store
 
 TYPE_CHECKING = False
@@ -100,12 +101,5 @@ def check_names(names: list[str], document: dict[str, Any]) -> None:
     """Raises NoSuchService for a name that is neither a service nor stands for several (a tag, a glob)."""
     services, left_out = document.get("services", {}), document.get("left_out", {})
     for name in names:
-        if name in services or name.startswith("@") or any(mark in name for mark in "*?["):
-            continue
-        if profiles := left_out.get(name):
-            reason = f"it is declared only with profile {' or '.join(profiles)}"
-            raise NoSuchService(f"cannot start {name}: {reason}", f"add --profile {profiles[0]}")
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, services, 1, 0.5)
-        raise NoSuchService(f"cannot start {name}: no such service", f"did you mean {near[0]}?" if near else "")
+        if name not in services and not is_pattern(name):
+            raise no_such(name, services, left_out=left_out, verb="start")

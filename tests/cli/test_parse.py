@@ -68,6 +68,11 @@ def test_times_are_read_as_in_the_configuration() -> None:
         ),
         ("start --timeout soon", "cannot read the command line of pserv start: --timeout: 'soon'", "10s"),
         ("why", "cannot read the command line of pserv why: it wants NAME …", "pserv why --help"),
+        (
+            "check web.yaml",
+            "cannot read the command line of pserv check: it takes no 'web.yaml'",
+            "named with -c: -c web",
+        ),
         ("exec web", "cannot read the command line of pserv exec: it wants NAME -- COMMAND …", ""),
     ],
 )

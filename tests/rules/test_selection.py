@@ -36,7 +36,8 @@ def test_select(patterns: list[str], names: list[str]) -> None:
     ("pattern", "message", "hint"),
     [
         ("wbe", "cannot find wbe: no such service", "did you mean web?"),
-        ("WEB", "cannot find WEB: no such service", "there are: web, worker-1, worker-2, db"),
+        ("WEB", "cannot find WEB: no such service", "did you mean web?"),
+        ("web.yaml", "cannot find web.yaml: no such service", "a file is named with -c: -c web.yaml"),
         ("@worker", "cannot find @worker: no service has this tag", "did you mean @workers?"),
         ("@x", "cannot find @x: no service has this tag", "there are: @front, @http, @workers"),
         ("x*", "cannot find x*: it matches no service", "there are: web, worker-1, worker-2, db"),

@@ -6,6 +6,7 @@ import time
 
 from pserv.cli import render, terminal
 from pserv.cli.target import connect
+from pserv.model.names import is_pattern
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
 if TYPE_CHECKING:
@@ -51,11 +52,6 @@ def status(arguments: Arguments) -> int:
     for line in render.table(screen, answer["services"], time.time()):
         screen.line(line)
     return exit_code(answer["services"], bool(names))
-
-
-def is_pattern(name: str) -> bool:
-    """Whether a NAME may mean several: a tag or a glob."""
-    return name.startswith("@") or any(mark in name for mark in "*?[")
 
 
 def exit_code(services: list[dict[str, Any]], named: bool) -> int:

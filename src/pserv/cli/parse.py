@@ -147,7 +147,8 @@ def _count_words(arguments: Arguments) -> None:
         _refuse(arguments, f"it wants {command.words.replace('…', ' …')}")
     if command.most is not None and number > command.most:
         extra = arguments.words[command.most]
-        _refuse(arguments, f"it takes no {extra!r}")
+        is_file = extra.endswith((".yaml", ".yml", ".toml"))
+        _refuse(arguments, f"it takes no {extra!r}", f"a file is named with -c: -c {extra}" if is_file else "")
 
 
 def _refuse(arguments: Arguments, reason: str, hint: str = "") -> NoReturn:

@@ -8,10 +8,8 @@ import signal
 from pserv.api.client import Client
 from pserv.cli import act, launching, stream, target, terminal
 from pserv.cli.following import Follower, until_ended
-from pserv.cli.look import is_pattern
-from pserv.cli.parse import near
 from pserv.model.errors import NoSuchService, PservError, Unreachable, UsageError
-from pserv.model.names import service_of
+from pserv.model.names import is_pattern, no_such, service_of
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
 if TYPE_CHECKING:
@@ -152,7 +150,7 @@ class Foreground:
         known_names = {*services, *map(service_of, services)}
         for name in self._arguments.words:
             if name not in known_names and not is_pattern(name):
-                raise NoSuchService(f"cannot start {name}: no such service", near(name, list(services)))
+                raise no_such(name, services, verb="start")
         named = self._arguments.text("exit-code-from")
         if named and named not in services:
             known = ", ".join(sorted(services)[:8])

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from pserv.model.errors import NoSuchService
-from pserv.model.names import service_of
+from pserv.model.names import is_pattern, no_such, service_of
 from pserv.model.spec import ServiceSpec
 
 Specs = Mapping[str, ServiceSpec]
@@ -30,10 +29,9 @@ def select(
     for pattern in wanted:
         matches = _matches(pattern, specs)
         if not matches and not _matches(pattern, services or {}):
-            if left_out and pattern in left_out:
-                reason = f"it is declared only with profile {' or '.join(left_out[pattern])}"
-                raise NoSuchService(f"cannot find {pattern}: {reason}", f"pserv up --profile {left_out[pattern][0]}")
-            raise _no_such(pattern, {**(services or {}), **specs})
+            known = {**(services or {}), **specs}
+            tags = sorted({tag for spec in known.values() for tag in spec.tags})
+            raise no_such(pattern, known, tags, left_out)
         chosen.update(matches)
     return [name for name in specs if name in chosen]
 
@@ -43,28 +41,8 @@ def _matches(pattern: str, specs: Specs) -> list[str]:
         return [pattern]
     if pattern.startswith("@"):
         return [name for name, spec in specs.items() if pattern[1:] in spec.tags]
-    if any(char in pattern for char in "*?["):
+    if is_pattern(pattern):
         from fnmatch import fnmatchcase
 
         return [name for name in specs if fnmatchcase(name, pattern) or fnmatchcase(service_of(name), pattern)]
     return [name for name in specs if service_of(name) == pattern]
-
-
-def _no_such(pattern: str, specs: Specs) -> NoSuchService:
-    import difflib
-
-    tags = sorted({f"@{tag}" for spec in specs.values() for tag in spec.tags})
-    known = tags if pattern.startswith("@") else list(specs)
-    close = difflib.get_close_matches(pattern, known, n=1)
-    if close:
-        hint = f"did you mean {close[0]}?"
-    elif known:
-        shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
-        hint = f"there are: {shown}"
-    else:
-        hint = "no service has a tag" if pattern.startswith("@") else "no service is declared"
-    if pattern.startswith("@"):
-        return NoSuchService(f"cannot find {pattern}: no service has this tag", hint)
-    if any(char in pattern for char in "*?["):
-        return NoSuchService(f"cannot find {pattern}: it matches no service", hint)
-    return NoSuchService(f"cannot find {pattern}: no such service", hint)
