@@ -11,7 +11,7 @@ from pserv.keeper import host
 from pserv.keeper.membership import Membership
 from pserv.keeper.roles import Roles
 from pserv.keeper.runs import Records
-from pserv.keeper.strays import Census
+from pserv.keeper.strays import Census, everyone
 
 
 def unowned(membership: Membership) -> set[int]:
@@ -65,3 +65,20 @@ def test_a_child_whose_parent_ended_after_it_was_read_is_the_next_parents() -> N
         assert census.processes[child].parent != parent.pid
     finally:
         os.kill(child, signal.SIGKILL)
+
+
+def test_a_list_of_processes_is_made_until_nobody_is_new() -> None:
+    """Each is looked at before the next list is made: by then it has told of all that it forked, or has ended."""
+    forked = {1: [3], 3: [4]}
+    there = [1, 2]
+    looked = []
+    for pid in everyone(there.copy, known=[2]):
+        looked.append(pid)
+        there.remove(pid)
+        there += forked.get(pid, [])
+    assert looked == [1, 3, 4]
+
+
+def test_one_who_forks_for_ever_does_not_keep_the_keeper() -> None:
+    numbers = iter(range(10**9))
+    assert len(list(everyone(lambda: [next(numbers)]))) < 100

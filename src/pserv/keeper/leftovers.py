@@ -22,7 +22,7 @@ def end(cookie: str, folder: str | None) -> int:
     while True:
         found = strays.bearers(cookie)
         if folder is not None:
-            inside = [strays.read(pid) for pid in cgroup.members(folder)]
+            inside = [strays.read(pid) for pid in strays.everyone(lambda: cgroup.members(folder))]
             found += [one for one in inside if one is not None and not one.ended]
             if inside:
                 cgroup.kill(folder)

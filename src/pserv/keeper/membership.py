@@ -51,9 +51,7 @@ class Membership:
                 inodes = [stream.inode for stream in run.streams if stream.inode]
                 sought.append(Sought(run.number, run.pid, run.noted or set(), inodes))
                 continue
-            pids = {*cgroup.members(run.folder), *([run.pid] if run.end is None else [])}
-            processes = [strays.read(pid) for pid in pids]
-            found[run.number] = [one for one in processes if one is not None and not one.ended]
+            found[run.number] = _inside(run.folder, [run.pid] if run.end is None else [])
         if sought:
             known = {*self._records.leaders, *self._roles.own}
             found |= self.census().members(self._me, self._cookie, sought, known)
@@ -75,6 +73,12 @@ class Membership:
             return []
         owned = {process.pid for found in self.of(self._records.runs()).values() for process in found}
         return [process for process in adopted if process.pid not in owned and _lives(process)]
+
+
+def _inside(folder: str, main: list[int]) -> list[Process]:
+    """Who lives in a cgroup, and a main process that may not have come there yet."""
+    processes = [strays.read(pid) for pid in strays.everyone(lambda: [*main, *cgroup.members(folder)])]
+    return [one for one in processes if one is not None and not one.ended]
 
 
 def _lives(process: Process) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from pserv.keeper import kernel, mark
 from pserv.keeper.host import COOKIE_VARIABLE
@@ -56,20 +56,11 @@ class Census:
 
     def __init__(self, known: Iterable[int] = (), listed: Callable[[], Iterable[int]] | None = None) -> None:
         """`known`: children of ours that need no look: live leaders of runs nobody asks about, our own processes.
-
-        /proc is no snapshot: who is forked after its turn in the list, by one who ends before it is read, is in none.
-        So it is listed (`listed`, for tests) until nobody is new, or some always are.
+        `listed`: for tests, as `everyone` takes it.
         """
-        listed = listed or pids
         skip = set(known)
         self.processes: dict[int, Process] = {}
-        seen = set(skip)
-        for _ in range(_LISTINGS):
-            new = [pid for pid in listed() if pid not in seen]
-            if not new:
-                break
-            seen.update(new)
-            self._read(new)
+        self._read(everyone(listed, skip))
         # Whose parent ended between the two reads is somebody else's child now.
         there = {0, *skip, *self.processes}
         self._read([one.pid for one in self.processes.values() if one.parent not in there])
@@ -77,7 +68,7 @@ class Census:
         for process in self.processes.values():
             self.children.setdefault(process.parent, []).append(process)
 
-    def _read(self, pids: list[int]) -> None:
+    def _read(self, pids: Iterable[int]) -> None:
         for pid in pids:
             process = read(pid)
             if process is not None:
@@ -136,6 +127,21 @@ class Census:
         return found
 
 
+def everyone(listed: Callable[[], Iterable[int]] | None = None, known: Iterable[int] = ()) -> Iterator[int]:
+    """Each pid once, but those `known`; to be looked at as they come.
+
+    A list of processes is no snapshot: who is forked after its turn in the list, by one who ends before it is looked
+    at, is in none. So it is made (`listed`; by default from /proc) until nobody is new, or some always are.
+    """
+    seen = set(known)
+    for _ in range(_LISTINGS):
+        new = [pid for pid in (listed or pids)() if pid not in seen]
+        if not new:
+            return
+        seen.update(new)
+        yield from new
+
+
 def pids() -> list[int]:
     """Who is listed in /proc now; nobody where there is none."""
     return [int(name) for name in os.listdir("/proc") if name.isdecimal()] if HAS_PROC else []
@@ -166,9 +172,8 @@ def run_of(pid: int, cookie: str) -> int | None:
 def bearers(cookie: str) -> list[Process]:
     """All processes of the machine that bear the sign, but ourselves and those we descend from."""
     found: list[Process] = []
-    excepted = _ancestors()
-    for pid in pids():
-        if pid not in excepted and run_of(pid, cookie) is not None:
+    for pid in everyone(known=_ancestors()):
+        if run_of(pid, cookie) is not None:
             process = read(pid)
             if process is not None and not process.ended:
                 found.append(process)

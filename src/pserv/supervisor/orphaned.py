@@ -52,14 +52,12 @@ def _end_each(leaders: set[int], cookie: str) -> None:
 def _hold(leaders: set[int], cookie: str) -> list[int]:
     """A pidfd for each living process of ours."""
     held = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
+    for pid in strays.everyone(known=[os.getpid()]):
         try:
-            fd = os.pidfd_open(int(name))
+            fd = os.pidfd_open(pid)
         except OSError:
             continue
-        if _is_ours(int(name), leaders, cookie):
+        if _is_ours(pid, leaders, cookie):
             held.append(fd)
         else:
             os.close(fd)
