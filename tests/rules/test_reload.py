@@ -261,8 +261,16 @@ def test_every_option_of_a_probe_is_seen_and_acts_live(probe: Ready | Health) ->
         after = replace(before, **{head: replace(PROBES[head], **{tail: PROBED[option]}) if tail else PROBED[option]})
         for old, new in ((before, after), (after, before)):
             (found,) = reload.differences(replace(BEFORE, **{name: old}), replace(BEFORE, **{name: new}))
-            assert found.live
+            assert found.live is (option != "fd")
             assert found.option.startswith(f"{name}.{option}")
+
+
+def test_a_descriptor_to_be_ready_by_is_handed_to_a_new_run() -> None:
+    probed, told = replace(BEFORE, ready=Ready(tcp=Tcp(1))), replace(BEFORE, ready=Ready(fd=4))
+    for old, new in ((BEFORE, told), (told, BEFORE), (probed, told), (told, probed)):
+        assert not all(each.live for each in reload.differences(old, new))
+    longer = replace(told, ready=Ready(fd=4, timeout=9.0))
+    assert all(each.live for each in reload.differences(told, longer))
 
 
 def test_texts_of_probes() -> None:

@@ -8,6 +8,7 @@ from pserv.model.events import Extended, Gone, Healthy, Ready, SpawnFailed, Unhe
 from pserv.model.states import Phase
 from pserv.model.status import ProbeResult
 from pserv.supervisor import reasons
+from pserv.supervisor.answers import Answers
 from tests.world import World, service
 
 HEALTH = {"tcp": {"port": 1}}
@@ -91,6 +92,8 @@ def test_running_and_not_well() -> None:
         "last order: started by daemon start",
         "next: it is ended in 9 min 48 s, at its max_runtime; when it ends, its policy is on-failure",
     ]
+    (row,) = Answers(world.supervisor, world.clock, "cookie").rows(["web"])
+    assert row.next == world.clock.wall() + 588.0
     kinds = [change.kind for change in world.supervisor.history.last(10, {"web"})]
     assert kinds[-4:] == ["state", "healthy", "unhealthy", "unready"]
 

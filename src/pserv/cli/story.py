@@ -129,7 +129,8 @@ def _facts(story: dict[str, Any], now: float) -> list[tuple[str, str]]:
         state += f", {service['health']}"
     told = [("state", state), ("reason", printable(service["reason"]))]
     if service.get("next") is not None:
-        told.append(("next", f"in {render.duration(max(service['next'] - now, 0.0))}"))
+        at_the_end = service["state"] == "running"
+        told.append(("ends" if at_the_end else "next", f"in {render.duration(max(service['next'] - now, 0.0))}"))
     for hook in service.get("hooks") or ():
         told.append(("hook", f"{printable(hook['title'])} for {render.duration(max(now - hook['since'], 0.0))}"))
     told += [(word, printable(service.get(word, ""))) for word in ("says", "trouble")]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from pserv.model.kinds import Command, Duration, Path, live
+from pserv.model.kinds import Command, Duration, Path, fixed, live
 
 Port = Annotated[int, Meta(ge=1, le=65535, extra={"kind": "port"})]
 
@@ -90,7 +90,7 @@ class Ready(Probe, frozen=True, forbid_unknown_fields=True, omit_defaults=True, 
 
     fd: Annotated[
         Annotated[int, Meta(ge=3, le=255)] | None,
-        live("The service writes a line to this descriptor, as s6 services do."),
+        fixed("The service writes a line to this descriptor, as s6 services do."),
     ] = None
 
 

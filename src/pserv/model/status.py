@@ -89,7 +89,7 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     since: float | None = None
     next: float | None = None
-    """When the deadline of the present state is."""
+    """When the deadline of the present state is; of one that runs the end of its max_runtime."""
     autostart: bool = True
     hooks: tuple[HookStatus, ...] = ()
     """Hooks that are running now."""

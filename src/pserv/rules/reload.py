@@ -58,8 +58,17 @@ def daemon_changes(old: Document, new: Document) -> tuple[str, ...]:
 def differences(old: ServiceSpec, new: ServiceSpec, old_root: str = "/", new_root: str = "/") -> list[Difference]:
     """Options whose effective value changed; the roots are where a service runs that names no `cwd`."""
     found = _compare(_effective(old, old_root), _effective(new, new_root))
-    same_program = old.argv == new.argv
-    return [each for each in found if not (same_program and each.option in _PROGRAM)]
+    same_program, same_fd = old.argv == new.argv, _ready_fd(old) == _ready_fd(new)
+    return [
+        each if same_fd or each.option.partition(".")[0] != "ready" else replace(each, live=False)
+        for each in found
+        if not (same_program and each.option in _PROGRAM)
+    ]
+
+
+def _ready_fd(spec: ServiceSpec) -> int | None:
+    """The descriptor that a run is handed to say that it is ready, among probes that are asked from outside."""
+    return None if spec.ready is None else spec.ready.fd
 
 
 def _action(found: list[Difference]) -> Literal["restart", "live", "unchanged"]:

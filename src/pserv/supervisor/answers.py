@@ -12,7 +12,7 @@ from pserv.model.names import number_of, service_of
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Crash, Ended, Goal, Life, Phase
 from pserv.model.status import CrashStatus, HookStatus, LastExit, NextRun, ProbeResult, ServiceStatus, Story
-from pserv.rules import restart, schedule
+from pserv.rules import readiness, restart, schedule
 from pserv.supervisor import history, notices
 from pserv.supervisor.record import Record
 from pserv.supervisor.supervisor import Clock, Supervisor
@@ -68,7 +68,7 @@ class Answers:
             processes=None if used is None else used.processes,
             reason=life.reason,
             since=self._wall(life.since),
-            next=self._next_time(life),
+            next=self._next_time(spec, life),
             autostart=spec.autostart,
             hooks=tuple(HookStatus(title, self._wall(since)) for title, since in self._hooks(name, life)),
             says=own.said.status if lives and own.said.run == life.run else "",
@@ -95,10 +95,12 @@ class Answers:
                 ago = units.show_duration(max(0.0, self._clock.wall() - last.at))
                 yield f"its {which} probe failed {ago} ago: {last.detail}"
 
-    def _next_time(self, life: Life) -> float | None:
+    def _next_time(self, spec: ServiceSpec, life: Life) -> float | None:
         if life.resting and life.due is not None:
             return life.due.at
-        return None if life.deadline is None or life.phase is Phase.RUNNING else self._wall(life.deadline)
+        # While it runs only its max_runtime is news; that a streak of restarts is over changes nothing.
+        deadline = readiness.ends_at(spec, life) if life.phase is Phase.RUNNING else life.deadline
+        return None if deadline is None else self._wall(deadline)
 
     def _wall(self, at: float) -> float:
         return self._clock.wall() - (self._clock.now() - at)
