@@ -253,6 +253,47 @@ def test_the_first_connection_is_told_once_and_waits_for_the_run(daemon: Start, 
     assert [answer(first), answer(second)] == [str(pid)] * 2
 
 
+def test_each_connection_wakes_one_of_those_who_share_a_socket(daemon: Start, port: int) -> None:
+    """The one that has waited longest; who gives up leaves what it did not accept to the next."""
+    supervisor = daemon().supervisor()
+    for run in (1, 2, 3):
+        listen(supervisor, run, tcp("http", port), key=f"web:{run}")
+    listen(supervisor, 4, tcp("http", port), key="web:1")
+    supervisor.ask({"op": "loggers"})
+    told = []
+    for _ in range(2):
+        with connect(port):
+            told.append(supervisor.report("connection")["run"])
+    assert told == [2, 3]
+    supervisor.ask({"op": "loggers"})
+    assert not supervisor.seen("connection")
+    supervisor.do("web:3", {"do": "close"})
+    assert supervisor.report("connection")["run"] == 4
+    # Who waits anew hears of what is still there.
+    listen(supervisor, 5, tcp("http", port), key="web:2")
+    assert supervisor.report("connection")["run"] == 5
+
+
+def test_they_can_be_open_before_there_is_a_run(daemon: Start, port: int, tmp_path: Path) -> None:
+    supervisor = daemon().supervisor()
+    wanted = (tcp("http", port), unix("admin", tmp_path / "a.sock"))
+    far = {"do": "open", "sockets": [wanted[0], tcp("far", port, "192.0.2.1")]}
+    supervisor.do("web", far, note="waits")
+    told = supervisor.report("listen-failed", 0)
+    assert (told["errno"], told["detail"]) == (errno.EADDRNOTAVAIL, f"tcp 192.0.2.1:{port}")
+    assert refused(port)
+    supervisor.do("web", {"do": "open", "sockets": list(wanted)}, note="waits")
+    supervisor.ask({"op": "loggers"})
+    waits = connect(port)
+    inode = (tmp_path / "a.sock").stat().st_ino
+    pid = up(supervisor, 1, SERVES, *wanted)
+    assert answer(waits) == str(pid)
+    assert (tmp_path / "a.sock").stat().st_ino == inode
+    assert not supervisor.seen("connection")
+    error, _ = supervisor.ask({"op": "do", "key": "web", "commands": [{"do": "open", "sockets": list(wanted)}]})
+    assert error["error"] == "cannot open web: a run of it lives"
+
+
 def test_a_datagram_is_a_connection_too(daemon: Start, port: int) -> None:
     supervisor = daemon().supervisor()
     listen(supervisor, 1, {**tcp("dns", port), "kind": "udp"})

@@ -199,6 +199,9 @@ def orders() -> Iterator[Case]:
         again = replace(life, again=True, order="restarted by operator", **sent)
         again = replace(again, reason="restarted by operator: sent SIGTERM, then SIGKILL in 10 s")
         yield Case(life, Restart(), again, Signal(RUN, 15, "main"))
+        opened = replace(life, listening=True)
+        yield Case(opened, Stop(), down, Signal(RUN, 15, "main"))
+        yield Case(opened, Restart(), replace(again, listening=True), Signal(RUN, 15, "main"))
         steps = replace(down, reason="stopped by operator: sent SIGQUIT, then SIGTERM in 30 s", deadline=130.0)
         yield Case(life, Stop(), replace(steps, kill_at=135.0), Signal(RUN, 3, "main"), spec=STEPS)
     for life in (stopping(), ending(), stopping(goal=Goal.UP, verdict=Result.TIMEOUT, fault="not ready after 60 s")):
@@ -209,6 +212,7 @@ def orders() -> Iterator[Case]:
     for life in (stopping(goal=Goal.UP, again=True), ending(deadline=99.0), ending(again=True), ending(deadline=None)):
         down = replace(life, goal=Goal.DOWN, again=False, order=order, reason=reason)
         yield Case(life, Stop(), down)
+        yield Case(replace(life, listening=True), Stop(), down)
     impatient = replace(SPEC, stop=StopSpec(timeout=0.5))
     life = ending(deadline=102.0)
     down = replace(life, goal=Goal.DOWN, order=order, reason=reason, deadline=100.5)

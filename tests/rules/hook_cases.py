@@ -14,6 +14,7 @@ from pserv.model.events import (
     EndHook,
     Event,
     Exited,
+    Extended,
     Failed,
     Gone,
     Healthy,
@@ -274,6 +275,14 @@ def closed() -> Iterator[Case]:
         yield Case(life, event, runs(life, "pre_stop", 1, "stopped by operator", CLOSED), RunHook(NEXT), spec=CLOSED)
         sent = replace(life, phase=Phase.STOPPING, hook=None, deadline=110.0, kill_at=110.0, reason=TERM_SENT)
         yield Case(with_hook(life, index=1), event, sent, Signal(RUN, 15, "main"), spec=CLOSED)
+        opened = with_hook(replace(life, listening=True), index=1)
+        yield Case(opened, event, sent, Signal(RUN, 15, "main"), spec=CLOSED)
+        stays = replace(sent, goal=Goal.UP, listening=True)
+        yield Case(replace(opened, goal=Goal.UP), event, stays, Signal(RUN, 15, "main"), spec=CLOSED)
+        longer = replace(sent, extended=125.0, deadline=125.0, kill_at=125.0)
+        longer = replace(longer, reason=TERM_SENT.replace("10 s", "25 s"))
+        asked = with_hook(replace(life, extended=125.0), index=1)
+        yield Case(asked, event, longer, Signal(RUN, 15, "main"), spec=CLOSED)
         broken = with_hook(life, failure="exit code 1", ignored=False)
         yield Case(broken, event, sent, Signal(RUN, 15, "main"), spec=CLOSE_STRICTLY)
         killed = replace(life, killed=True, hurried=True, deadline=None, kill_at=99.0, reason="why")
@@ -287,6 +296,10 @@ def closed() -> Iterator[Case]:
             life, Exited(RUN, signal=15, gone=not left), replace(life, pid=0, ended=ended, left=left), spec=CLOSED
         )
     yield Case(life, MainChanged(RUN, 77), replace(life, pid=77), spec=CLOSED)
+    longer = replace(life, extended=120.0, goal=Goal.UP)
+    for until in (None, 119.0):
+        yield Case(replace(longer, extended=until), Extended(RUN, 120.0), longer, spec=CLOSED)
+    yield Case(longer, Extended(RUN, 119.0), longer, spec=CLOSED)
     exchanged = replace(CLOSED, type="forking")
     yield Case(life, MainChanged(RUN, 77), replace(life, pid=77), spec=exchanged)
     over = closing(pid=0, ended=CLEAN, left=True)

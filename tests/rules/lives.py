@@ -230,8 +230,10 @@ def begun(
     spawned = replace(spawned, deadline=None if limit is None else NOW + limit)
     yield Case(before, event, spawned, *effects, Spawn(NEXT), spec=spec)
     since = before.since if before.phase in (Phase.WAITING, Phase.LISTENING) else NOW
-    waits = replace(up, phase=Phase.WAITING, reason="waiting for x", since=since, listening=before.listening)
+    waits = replace(up, phase=Phase.WAITING, reason="waiting for x", since=since)
     yield Case(before, event, waits, *effects, spec=spec, blocked="waiting for x")
+    queued = replace(waits, listening=True)  # clients may queue before its dependencies are there
+    yield Case(before, event, queued, *effects, spec=replace(spec, sockets=SOCKETS), blocked="waiting for x")
     patient = replace(waits, deadline=104.0)
     yield Case(before, event, patient, *effects, spec=spec, blocked="waiting for x", until=104.0)
     since = before.since if before.phase is Phase.FAILED else NOW

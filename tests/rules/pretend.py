@@ -246,7 +246,7 @@ class World:
         """A deadline may move away, and never comes nearer."""
         if self.live is not None and not self.live.forked:
             before = self.life
-            if before.phase in (Phase.STARTING, Phase.RUNNING, Phase.STOPPING):
+            if before.phase in (Phase.STARTING, Phase.RUNNING, Phase.CLOSING, Phase.STOPPING):
                 self.live.asked = max(self.live.asked, self.now + seconds)
             self.post(Extended(self.live.run, self.now + seconds))
             if before.deadline is not None:
@@ -411,11 +411,13 @@ class World:
         assert not life.hung or life.phase in LIVING | HOOKED
 
     def check_sockets(self, life: Life) -> None:
-        """Its sockets are open from its first start until it is at rest, and closed then."""
+        """Its sockets are open from its first start until it is at rest or told to stop, and closed then."""
         assert (life.phase is Phase.LISTENING) <= (bool(life.listens) and life.listening and not life.woken)
         assert life.listening <= (life.phase not in UNTIMED)
-        if life.phase in ALIVE and not self.reconfigured:
+        if (life.phase in ALIVE and not self.reconfigured) or (life.phase is Phase.WAITING and not life.resting):
             assert life.listening is bool(self.spec.sockets)
+        if life.phase in (Phase.STOPPING, Phase.ENDING) and life.goal is Goal.DOWN:
+            assert not life.listening
 
     def check_deadline(self, life: Life) -> None:
         assert life.deadline is None or math.isfinite(life.deadline)

@@ -71,6 +71,7 @@ def test_orders_are_legal_everywhere(phase: Phase) -> None:
 def test_news_has_a_cell_wherever_the_run_lives() -> None:
     alive = {(phase, event) for phase in (Phase.STARTING, Phase.RUNNING) for event in NEWS}
     assert {key for key in TABLE if key[1] in NEWS} == alive | {
+        (Phase.CLOSING, Extended),
         (Phase.CLOSING, MainChanged),
         (Phase.STOPPING, Extended),
         (Phase.STOPPING, MainChanged),

@@ -90,6 +90,10 @@ def hung_lost(decision: Decision) -> Decision:
     return replace(decision, life=replace(decision.life, hung=0))
 
 
+def listening_turned(decision: Decision) -> Decision:
+    return replace(decision, life=replace(decision.life, listening=not decision.life.listening))
+
+
 def extension_lost(decision: Decision) -> Decision:
     return replace(decision, life=replace(decision.life, extended=None))
 
@@ -113,6 +117,7 @@ DAMAGES: dict[str, Damage] = {
     "health lost": health_lost,
     "hung lost": hung_lost,
     "extension lost": extension_lost,
+    "listening turned": listening_turned,
 }
 
 

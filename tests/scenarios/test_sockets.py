@@ -100,6 +100,57 @@ def test_open_from_the_first_start_until_it_is_stopped(tmp_path: Path, port: int
         assert closed(daemon, port)
 
 
+STOPS_SLOWLY = """
+import os, signal, socket, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+with socket.socket(fileno=3) as sock:
+    peer, _ = sock.accept()
+    with peer:
+        peer.sendall(b"late")
+    signal.sigwait([signal.SIGTERM])
+open(sys.argv[1], "w").close()
+open(sys.argv[1]).close()
+"""
+
+
+def test_clients_queue_from_the_start_and_are_refused_from_the_stop(tmp_path: Path, port: int) -> None:
+    """Open while it waits for what it needs, and while hooks run; a stop keeps nobody waiting who is not served."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        declared = {
+            "db": {"command": "sleep 1000", "ready": f"file:{tmp_path}/go"},
+            "web": {
+                "command": [*python(STOPS_SLOWLY), str(gate)],
+                "sockets": f"127.0.0.1:{port}",
+                "depends_on": ["db"],
+                "hooks": {"pre_start": {"shell": f"cat {gate}"}},
+            },
+            "other": {"command": "sleep 1000", "sockets": f"127.0.0.1:{taken}", "depends_on": ["db"]},
+        }
+        with Daemon(tmp_path, json.dumps({"services": declared})) as daemon:
+            daemon.up("--no-wait")
+            daemon.until_state("web", "waiting")
+            waiting = socket.create_connection(("127.0.0.1", port), PATIENCE)
+            told = f"cannot listen on tcp 127.0.0.1:{taken} yet: Address already in use: pid "
+            daemon.until("other", lambda row: any(told in each.reason for each in daemon.story("other").history))
+            (tmp_path / "go").touch()
+            gate.open("w").close()
+            assert waiting.makefile().read() == "late"
+            waiting.close()
+            stops = daemon.start("stop", "web")
+            gate.open().close()  # it has closed its own
+            assert daemon.status()["web"].state.value == "stopping"
+            assert closed(daemon, port)
+            gate.open("w").close()
+            assert stops.wait(PATIENCE) == 0
+            stops.communicate()
+        assert not listens(port)
+
+
 def test_a_failed_start_says_who_has_the_port(tmp_path: Path, port: int) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -113,6 +113,8 @@ class Commands:
         elif what == "listen":
             keeper.records.last_run = command["run"]
             keeper.sockets.listen(record, command["run"], command["sockets"])
+        elif what == "open":
+            keeper.sockets.prepare(record, command["sockets"])
         elif what == "close":
             keeper.sockets.drop(record)
         elif what == "forget":

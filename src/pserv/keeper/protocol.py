@@ -17,6 +17,8 @@ Supervisor to keeper:
     - `{"do": "kill", "run"}` - SIGKILL to all of the run, to the fix point; report `gone` follows.
     - `{"do": "forget"}` - drop the record of the key (refused while a run of it lives).
     - `{"do": "discard"}` - close the descriptors that runs of the key gave us to keep.
+    - `{"do": "open", "sockets": [SOCKET]}` - have these open for the run that is to come; where one cannot be, none is,
+      `listen-failed` of run 0 tells it, and the spawn tries again.
     - `{"do": "listen", "run", "sockets": [SOCKET]}` - have these open, and wait for the first connection or datagram.
     - `{"do": "close"}` - close the listening sockets of the key, and wait for no connection.
 
@@ -96,7 +98,8 @@ Keeper to supervisor:
     - `unadopted` {pid|null, text}: it does not, and why.
     - `gone` {survivors: [text], strays: count} follows an `exited` whose `gone` was false, once.
     - `connection` {socket, at}: somebody waits at a socket of a `listen`; once, then it is not looked at any more.
-    - `listen-failed` {errno, text, detail, at}: a socket of a `listen` cannot be opened; none of them was.
+    - `listen-failed` {errno, text, detail, at}: a socket of a `listen` (or of an `open`: run 0) cannot be opened; none
+      of them was.
     - `refused` {error}: a `do` without `seq` was not carried out.
     - `upgrade` {ok: bool, text}; key ""
     - `order` {what: "end"|"reload", count, signal}; key ""

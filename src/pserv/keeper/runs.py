@@ -143,6 +143,8 @@ class Records:
             elif what == "listen":
                 problem = _listen_problem(command, last, live)
                 last = last if problem is not None else command["run"]
+            elif what == "open":
+                problem = "a run of it lives" if live else _sockets_problem(command.get("sockets"))
             elif what == "forget":
                 problem = "a run of it lives" if live else None
             elif what in ("discard", "close"):

@@ -80,9 +80,16 @@ class Sockets:
         record.sockets = [(name, same) for name, same, _ in wishes]
 
     def drop(self, record: Record) -> None:
-        """The key wants none any more: those that nobody else has are closed, and their files removed."""
+        """The key wants none any more: those that nobody else has are closed, and their files removed.
+
+        A connection that it has not accepted is another's that waits at the same socket.
+        """
         self.quiet(record)
+        given_up = [same for _, same in record.sockets]
         self._let_go(record, [])
+        for held in [self.open[same] for same in given_up if same in self.open]:
+            if held.heard:
+                self._hear(held)
 
     def close(self) -> None:
         """The daemon ends."""
@@ -114,18 +121,24 @@ class Sockets:
             listening.remove(held.wanted["path"], held.inode)
         held.sock.close()
 
+    def prepare(self, record: Record, wanted: Sequence[Message], number: int = 0) -> bool:
+        """Have these open for a run that is to come; where that fails it is reported (as of `number`): False."""
+        try:
+            self.take(record, wanted)
+        except ListenError as error:
+            self._reports.add(
+                "listen-failed", record.key, number,
+                errno=error.errno or 0, text=error.strerror, detail=error.what, at=time.monotonic(),
+            )  # fmt: skip
+            return False
+        return True
+
     # Which are heard
 
     def listen(self, record: Record, run: int, wanted: Sequence[Message]) -> None:
         """Have these open, and report the first connection that comes: `connection`, once, or `listen-failed`."""
         self.quiet(record)
-        try:
-            self.take(record, wanted)
-        except ListenError as error:
-            self._reports.add(
-                "listen-failed", record.key, run,
-                errno=error.errno or 0, text=error.strerror, detail=error.what, at=time.monotonic(),
-            )  # fmt: skip
+        if not self.prepare(record, wanted, run):
             return
         record.listens = run
         for _, same in record.sockets:
@@ -145,13 +158,12 @@ class Sockets:
         return {same for record in self._records.by_key.values() if record.listens for _, same in record.sockets}
 
     def _hear(self, held: Held) -> None:
-        if held.heard:
-            return
-        held.heard = True
-        if self._epoll is not None:
-            self._epoll.register(held.sock.fileno(), select.EPOLLIN)
-        else:
+        if self._epoll is not None:  # one event for what is there, one for each that comes
+            hear = self._epoll.modify if held.heard else self._epoll.register
+            hear(held.sock.fileno(), select.EPOLLIN | select.EPOLLET)
+        elif not held.heard:
             self._loop.watch(held.sock.fileno(), READ, lambda events: self._came(held))
+        held.heard = True
 
     def _unhear(self, held: Held) -> None:
         if not held.heard:
@@ -169,15 +181,17 @@ class Sockets:
             self._came(held)
 
     def _came(self, held: Held) -> None:
-        """All who wait at this socket are told: it is not known who of them will accept."""
-        self._unhear(held)
-        for record in list(self._records.by_key.values()):
-            name = next((name for name, same in record.sockets if same == held.same), None)
-            if record.listens and name is not None:
-                run = record.listens
-                self.quiet(record)
-                what = f"{name} ({listening.describe(held.wanted)})"
-                self._reports.add("connection", record.key, run, socket=what, at=time.monotonic())
+        """One of those who wait at this socket is told, the one that has waited longest; the next that comes wakes
+        the next. Where only the kind of waiting is there that goes on telling of one connection, all are.
+        """
+        waiting = [record for record in self._records.by_key.values() if record.listens and held.same in _of(record)]
+        if self._epoll is not None:
+            waiting = sorted(waiting, key=lambda record: record.listens)[:1]
+        for record in waiting:
+            run = record.listens
+            self.quiet(record)
+            what = f"{_of(record)[held.same]} ({listening.describe(held.wanted)})"
+            self._reports.add("connection", record.key, run, socket=what, at=time.monotonic())
 
     # Another program of the same process
 
@@ -195,3 +209,8 @@ class Sockets:
             self.open[same] = Held(same, row["wanted"], socket.socket(fileno=row["fd"]), inode)
         for same in self._waited_for():
             self._hear(self.open[same])
+
+
+def _of(record: Record) -> dict[str, str]:
+    """What each of its sockets is called, by what makes it that socket."""
+    return {same: name for name, same in record.sockets}

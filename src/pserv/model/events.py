@@ -284,7 +284,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     service: str
     kind: str
     """"state" for a change of phase, else what happened: "probe" (it fails, and did not before), "unready", "healthy",
-    "unhealthy", "reload", "supervisor", "log", "signal"."""
+    "unhealthy", "reload", "supervisor", "log", "signal", "socket" (one cannot be opened yet)."""
     phase: Phase | None = None
     goal: Goal | None = None
     reason: str = ""

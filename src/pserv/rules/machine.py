@@ -177,6 +177,7 @@ TABLE: Table = {
     (CLOSING, DeadlinePassed): Cell(hooks.overdue, (CLOSING,)),
     (CLOSING, HookEnded): Cell(hooks.closed, (CLOSING, STOPPING, ENDING, *ENDED)),
     (CLOSING, HookGone): Cell(hooks.closed, (CLOSING, STOPPING, ENDING, *ENDED)),
+    (CLOSING, Extended): Cell(stopping.extended_closing, (CLOSING,)),
     (CLOSING, MainChanged): Cell(stopping.main_changed, (CLOSING,)),
     (CLOSING, Exited): Cell(hooks.exited_closing, (CLOSING,)),
     (CLOSING, Gone): Cell(hooks.gone_closing, (CLOSING,)),
@@ -273,7 +274,7 @@ def _late(life: Life, event: Event, now: float) -> bool:
             return run != life.run or life.phase is not RUNNING
         case MainUnknown(run=run):
             return run != life.run or life.phase is not STARTING or not life.forked
-        case MainChanged(run=run) if life.phase is CLOSING:
+        case Extended(run=run) | MainChanged(run=run) if life.phase is CLOSING:
             return run != life.run or not life.pid
         case Extended(run=run) | MainChanged(run=run):
             return run != life.run or life.phase not in (STARTING, RUNNING, STOPPING)

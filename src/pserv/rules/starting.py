@@ -78,7 +78,8 @@ def begin(spec: ServiceSpec, life: Life, situation: Situation, reason: str) -> D
     if situation.hopeless:
         return Decision(at_rest(life, Phase.FAILED, situation.now, situation.hopeless))
     if situation.blocked:
-        return Decision(at_rest(life, Phase.WAITING, situation.now, situation.blocked, situation.until))
+        waits = at_rest(life, Phase.WAITING, situation.now, situation.blocked, situation.until)
+        return Decision(replace(waits, listening=bool(spec.sockets)))
     if spec.hooks.pre_start:
         preparing = _begun(spec, life, Phase.PREPARING, situation, reason)
         return hooking.begin(spec, preparing, "pre_start", 0, situation, reason)

@@ -63,6 +63,8 @@ def stop_for_good(spec: ServiceSpec, life: Life, event: Stop, situation: Situati
     order = f"stopped by {event.by}"
     latest = situation.now + sum(step.timeout for step in spec.stop_steps)
     down = replace(life, goal=Goal.DOWN, again=False, order=order, reason=f"{order}: waits until its run is gone")
+    if life.phase is not Phase.CLOSING:
+        down = replace(down, listening=False)
     if life.phase is Phase.ENDING and life.deadline is not None:
         down = replace(down, deadline=min(life.deadline, latest))
     return Decision(down)
@@ -152,6 +154,11 @@ def extended(spec: ServiceSpec, life: Life, event: Extended, situation: Situatio
     return Decision(replace(life, deadline=event.until, kill_at=latest, reason=reason))
 
 
+def extended_closing(spec: ServiceSpec, life: Life, event: Extended, situation: Situation) -> Decision:
+    """note it: the first stop signal, which is yet to come, has so much time"""
+    return Decision(replace(life, extended=max(event.until, life.extended or 0.0)))
+
+
 def stop_overdue(spec: ServiceSpec, life: Life, event: DeadlinePassed, situation: Situation) -> Decision:
     """send the next stop signal; after the last, SIGKILL to all of the run"""
     if life.step + 1 >= len(spec.stop_steps):
@@ -185,23 +192,31 @@ def _stopping(spec: ServiceSpec, life: Life, situation: Situation, cause: str) -
     """As systemd's ExecStop: hooks are run before the stop of what was ready only."""
     since = replace(life, since=situation.now)
     if spec.hooks.pre_stop and life.phase is Phase.RUNNING:
-        return hooking.begin(spec, replace(since, phase=Phase.CLOSING), "pre_stop", 0, situation, cause)
+        closing = replace(since, phase=Phase.CLOSING, extended=None)
+        return hooking.begin(spec, closing, "pre_stop", 0, situation, cause)
     return send_first(spec, since, situation.now, cause)
 
 
 def send_first(spec: ServiceSpec, life: Life, now: float, cause: str) -> Decision:
     """The first stop signal; from now on counts the time that a stop may take."""
     total = sum(step.timeout for step in spec.stop_steps)
-    return _send(spec, replace(life, phase=Phase.STOPPING, kill_at=now + total), 0, now, cause)
+    asked = max(0.0, (life.extended or 0.0) - now - spec.stop_steps[0].timeout) if life.phase is Phase.CLOSING else 0.0
+    stopping = replace(life, phase=Phase.STOPPING, kill_at=now + total + asked, listening=_needed(life))
+    return _send(spec, stopping, 0, now, cause, asked)
 
 
-def _send(spec: ServiceSpec, life: Life, step: int, now: float, cause: str) -> Decision:
-    """The signal of one step; the deadline is the next step's."""
+def _needed(life: Life) -> bool:
+    """Whether its sockets stay open for the next run; else clients are refused as soon as the run accepts no more."""
+    return life.listening and life.goal is Goal.UP
+
+
+def _send(spec: ServiceSpec, life: Life, step: int, now: float, cause: str, asked: float = 0.0) -> Decision:
+    """The signal of one step; the deadline is the next step's, `asked` seconds later if the run wanted more time."""
     steps = spec.stop_steps
     this = steps[step]
-    wait = units.show_duration(this.timeout)
+    wait = units.show_duration(this.timeout + asked)
     reason = f"{cause}: sent {signal_name(this.signal)}, then {following(spec, step)} in {wait}"
-    sent = replace(life, step=step, deadline=now + this.timeout, reason=reason)
+    sent = replace(life, step=step, deadline=now + this.timeout + asked, reason=reason)
     # As long as no process is known to be the main one, all of them are asked.
     return Decision(sent, (Signal(life.run, this.signal, "all" if life.forked else spec.stop_scope),))
 

@@ -5,9 +5,22 @@ from __future__ import annotations
 import msgspec
 
 from pserv.keeper.protocol import Message
-from pserv.model.events import Adopt, Effect, EndHook, Failed, Kill, KillHook, Listen, RunHook, Signal, Spawn
+from pserv.model.events import (
+    Adopt,
+    Configured,
+    Effect,
+    EndHook,
+    Event,
+    Failed,
+    Kill,
+    KillHook,
+    Listen,
+    RunHook,
+    Signal,
+    Spawn,
+)
 from pserv.model.spec import ServiceSpec
-from pserv.model.states import Crash, Life
+from pserv.model.states import Crash, Life, Phase
 from pserv.supervisor import hook_runs
 from pserv.supervisor.record import Record
 from pserv.system import launches
@@ -36,6 +49,16 @@ def commands(effects: tuple[Effect, ...], of: Subject) -> tuple[Message, ...]:
         else:
             found.append(_command(effect, of))
     return tuple(found)
+
+
+def sockets(before: Life, event: Event, of: Subject) -> tuple[Message, ...]:
+    """Clients may queue from when it is wanted up, whatever its run waits for, until it is stopped."""
+    if before.listening and not of.life.listening:
+        return ({"do": "close"},)
+    changed = not before.listening or isinstance(event, Configured)
+    if of.life.listening and changed and of.life.phase in (Phase.WAITING, Phase.PREPARING):
+        return ({"do": "open", "sockets": launches.sockets(of.spec)},)
+    return ()
 
 
 def last_run(effects: tuple[Effect, ...]) -> int:

@@ -83,6 +83,8 @@ class Reports:
             case "listen-failed":
                 number, text = int(report["errno"]), str(report.get("text", "")) + _advice(report)
                 failed = ListenFailed(run, number, report.get("detail", ""), text, report.get("at"))
+                if not run:
+                    self._session.supervisor.tell(name, "socket", f"cannot listen on {failed.detail} yet: {text}")
                 self._session.supervisor.post(name, failed, ack, report)
             case "adopted":
                 self._session.supervisor.post(name, MainChanged(run, int(report["pid"])), ack)

@@ -218,8 +218,7 @@ class Supervisor:
             commands = effects.commands(decision.effects, subject)
             if life.hook is not None and decision.life.hook is None:
                 commands = ({"do": "forget", "key": hook_runs.key_of(name)}, *commands)
-            if life.listening and not decision.life.listening:
-                commands = (*commands, {"do": "close"})
+            commands = (*commands, *effects.sockets(life, event, subject))
         except Refused:
             self._acknowledge(name, ack)
             raise
