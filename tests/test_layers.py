@@ -34,7 +34,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *("keeper.loop", "keeper.protocol", "keeper.memory", "keeper.quickjson"),
     ),
     "export": ("model", "system.archive", "system.places", "system.scan"),
-    "cli": ("cli", "api.client", "api.failures", "api.operations", "api.routes", "model", "config", "boot"),
+    "convert": ("convert", "model", "config"),
+    "cli": ("cli", "api.client", "api.failures", "api.operations", "api.routes", "model", "config", "convert", "boot"),
 }
 
 NEVER_IN_RULES = {"os", "time", "asyncio", "socket", "random", "threading", "subprocess", "select"}

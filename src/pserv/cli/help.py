@@ -22,6 +22,7 @@ EXIT_CODES = (
 )
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "": (
+        ("pserv init", "a pserv.yaml to start from, made from what is in this folder"),
         ("pserv up", "start what pserv.yaml declares; Ctrl-C stops it"),
         ("pserv up -d", "the same in the background"),
         ("pserv status", "what runs, and what is wrong"),
@@ -99,6 +100,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
             "pserv schema | tee pserv.schema.json",
             "then, as the first line of pserv.yaml: # yaml-language-server: $schema=pserv.schema.json",
         ),
+    ),
+    "init": (
+        ("pserv init", "from a Procfile, compose file, package.json, manage.py, … in this folder"),
+        ("pserv init -c other.yaml", "another name: no file is written over"),
     ),
     "check": (("pserv check", "before a reload or a commit"), ("pserv check -c other.yaml", "")),
     "config": (("pserv config web", "with every default"), ("pserv config --running", "what the daemon works from")),

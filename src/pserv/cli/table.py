@@ -284,6 +284,13 @@ COMMANDS = (
         words=MANY,
         completes="service",
     ),
+    Command(
+        "init",
+        "Configure",
+        "write a starter pserv.yaml from what is in this folder",
+        "starting:init",
+        (Option("force", "flag", "also over a file that is there"),),
+    ),
     Command("check", "Configure", "tell every mistake of the configuration", "files:check", (PROFILE,)),
     Command(
         "config",

@@ -54,7 +54,7 @@ def find(
     raise _error(
         f"cannot find a configuration: there is no pserv.yaml, pserv.yml or pserv.toml in {cwd} or a folder above, "
         f"in {os.path.join(home, 'pserv')}, or in {system}",
-        "write a pserv.yaml here, or name a file with -c FILE",
+        "pserv init writes one from what is here; or name a file with -c FILE",
     )
 
 
