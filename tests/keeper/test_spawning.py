@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pwd
 import resource
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pserv.keeper.protocol import Message
 from tests.keeper.rig import Daemon, Supervisor, launching
 
 Start = Callable[..., Daemon]
@@ -61,6 +64,30 @@ def test_a_step_that_fails_is_told(
     # The key is free again, and nothing of the attempt is held.
     supervisor.up("web", 2, "exit 0")
     supervisor.report("exited", 2)
+
+
+def test_one_that_hangs_before_its_exec_holds_no_pipe_of_those_forked_after_it(daemon: Start) -> None:
+    supervisor = daemon().supervisor()
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(4096))
+    os.set_blocking(writing, True)
+    hung = launching("exit 0", stdout={"kind": "passed"}, banner="nobody reads this")
+    both = ({"do": "spawn", "key": "hung", "run": 1, "launch": hung}, spawning(2, "exit 3"))
+    supervisor.do("web", *both, fds=(writing,))
+    assert supervisor.report("spawned")["run"] == 2
+    assert supervisor.report("exited", 2)["code"] == 3
+    assert not supervisor.seen("spawned")
+    supervisor.kill("hung", 1)
+    assert supervisor.report("exited", 1)["signal"] == signal.SIGKILL
+    os.close(reading)
+    os.close(writing)
+
+
+def spawning(run: int, script: str) -> Message:
+    return {"do": "spawn", "run": run, "launch": launching(script)}
 
 
 def test_the_cause_is_named_when_an_interpreter_is_missing(daemon: Start, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ class Stdio:
 
 
 class Ready:
-    """What the parent makes ready for the child. `folder`: the cgroup to join, None where it is there already.
+    """What the parent makes ready for the child. `folder`: the cgroup to join, None where there is none.
 
     `environment`: None where it depends on the user, whom only the child looks up. `handed`: descriptors by the number
     that they shall have; `own_pid`: variables that say the child's pid.
@@ -85,10 +85,18 @@ class Ready:
         )
 
 
-def become(ready: Ready, report: int) -> NoReturn:
-    """Turn this fork into the service. Tells (step, errno, detail) through `report` and exits when it cannot."""
+def become(ready: Ready, report: int, others: Iterable[int], *, inside: bool) -> NoReturn:
+    """Turn this fork into the service. Tells (step, errno, detail) through `report` and exits when it cannot.
+
+    `others`: descriptors of runs that are forked later, whose pipes must not be held by one that hangs before its
+    exec. `inside`: it is in its cgroup already.
+    """
     place = Place()
     try:
+        for fd in others:
+            os.close(fd)
+        if inside:
+            ready.folder = None
         if ready.handed:  # out of the way of those
             report = fcntl.fcntl(report, fcntl.F_DUPFD_CLOEXEC, max(ready.handed) + 1)
         _become(ready, place)

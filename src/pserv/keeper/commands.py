@@ -27,6 +27,7 @@ class Commands:
         if op == "do":
             self._do(message, fds)
             return
+        keeper.spawning.births.fork()
         if op == "configure" and fds:
             self._keep_document(fds[0])
             fds = fds[1:]
@@ -65,6 +66,8 @@ class Commands:
         keeper = self._keeper
         commands = message.get("commands") or ()
         spawns = any(command.get("do") == "spawn" for command in commands)
+        if not all(command.get("do") == "spawn" for command in commands):
+            keeper.spawning.births.fork()  # it may be about one of these
         refusal = keeper.records.refusal(message, len(fds))
         if refusal is None and keeper.order.finishing and spawns:
             refusal = "the daemon ends"

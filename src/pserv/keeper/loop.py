@@ -31,6 +31,7 @@ class Loop:
         self._deadlines: dict[Hashable, tuple[float, Callable[[], None]]] = {}
         self._on_signals = on_signals
         self._on_turn = on_turn
+        self._soon: list[Callable[[], None]] = []
         self._faults = 0
         self._wake_read = -1
         self._wake_write = -1
@@ -75,6 +76,10 @@ class Loop:
         """Whether the name has a deadline."""
         return name in self._deadlines
 
+    def soon(self, callback: Callable[[], None]) -> None:
+        """Call back once, before anybody else is called back."""
+        self._soon.append(callback)
+
     def turn(self, most: float | None = None) -> None:
         """Wait, at most so many seconds; then do all that is due: descriptors, signals, deadlines, and `on_turn`."""
         ready = self._poll.poll(self._timeout(most))
@@ -98,6 +103,8 @@ class Loop:
             if self._faults > _MOST_FAULTS:
                 raise
             sys.excepthook(*sys.exc_info())
+        while self._soon:
+            self._guarded(self._soon.pop(0))
 
     def _timeout(self, most: float | None) -> float | None:
         """Milliseconds until the next deadline; None waits without limit."""

@@ -1,16 +1,15 @@
-"""The parent's side of a spawn: pipes, the fork, and hearing whether the child got as far as execve."""
+"""The parent's side of a spawn: pipes, and hearing whether the child got as far as execve."""
 
 from __future__ import annotations
 
 import errno
 import os
 import resource
-import signal
 import time
 
 from pserv.keeper import child, runs
+from pserv.keeper.births import Birth, Births
 from pserv.keeper.cgroup import Cgroups
-from pserv.keeper.forking import Forking
 from pserv.keeper.host import Original
 from pserv.keeper.inbox import Inbox
 from pserv.keeper.loop import READ, Loop
@@ -76,12 +75,12 @@ class Spawning:
         self._original = original
         self._cookie = cookie
         self.cgroups: Cgroups | None = None
-        self._forking = Forking()
+        self.births = Births(loop, self._born)
         self._changed: list[int] = []
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
     def spawn(self, record: Record, number: int, launch: Message, fds: list[int]) -> None:
-        """Fork; `spawned` or `spawn-failed` is reported sooner or later. Closes the descriptors."""
+        """Fork soon; `spawned` or `spawn-failed` is reported sooner or later. Closes the descriptors."""
         self._records.last_run = record.last_run = number
         opened: list[Stream] = []
         ends: list[int] = list(fds)
@@ -95,16 +94,9 @@ class Spawning:
                 raise SpawnError("listen", error, error.what) from None
             except OSError as error:
                 raise SpawnError("descriptors", error, str(error.filename or "")) from None
-            self._fork(record, number, handing, fds, opened, ends, inbox)
+            self._bear(record, number, handing, fds, opened, ends, inbox)
         except SpawnError as failure:
-            inbox.close()
-            self._streams.born(opened, -1)
-            for stream in opened:
-                self._streams.drop(stream)
-            self._reports.add(
-                "spawn-failed", record.key, number,
-                step=failure.step, errno=failure.errno, detail=failure.detail, text=failure.text, at=time.monotonic(),
-            )  # fmt: skip
+            self._fail(record.key, number, failure, inbox, opened)
         finally:
             for fd in ends:
                 os.close(fd)
@@ -138,7 +130,7 @@ class Spawning:
         env = {**told, **(launch.get("env") or {})}
         return Handing({**launch, "env": env} if told else launch, handed, tuple(own_pid))
 
-    def _fork(
+    def _bear(
         self,
         record: Record,
         number: int,
@@ -148,13 +140,13 @@ class Spawning:
         ends: list[int],
         inbox: Inbox,
     ) -> None:
+        """Make all ready for the fork, which takes over `ends`."""
         launch = handing.launch
         try:
             stdio = self._stdio(record.key, number, launch, fds, opened, ends)
             report, told = os.pipe()
         except OSError as error:
             raise SpawnError("pipe", error) from None
-        ends.append(told)
         os.set_blocking(report, False)
         folder = self.cgroups.make(number) if self.cgroups is not None else None
         cookie = f"{self._cookie}/{record.key}/{number}"
@@ -162,27 +154,36 @@ class Spawning:
         ready = child.Ready(
             launch, stdio, self._original, self._changed, folder, cookie, handing.handed, handing.own_pid
         )
-        # Until the child has its own, a signal to it would be noted in the wake-up pipe that both share.
-        child.set_mask(signal.SIG_SETMASK, child.ALL_SIGNALS)
-        try:
-            pid, inside = self._forking.fork(folder)
-            if pid == 0:
-                if inside:
-                    ready.folder = None
-                child.become(ready, told)
-        except OSError as error:
-            os.close(report)
-            if self.cgroups is not None and folder is not None:
-                os.rmdir(folder)
-            raise SpawnError("fork", error) from None
-        finally:
-            child.set_mask(signal.SIG_SETMASK, ())
-        self._streams.born(opened, pid)
-        run = Run(record.key, number, pid, folder, report, opened, time.monotonic())
+        run = Run(record.key, number, 0, folder, report, opened, time.monotonic())
         run.inbox = inbox
         record.run = run
-        self._records.leaders[pid] = run
+        self.births.add(Birth(run, ready, told, [told, *ends]))
+        ends.clear()
+
+    def _born(self, birth: Birth) -> None:
+        run = birth.run
+        if birth.error is not None:
+            self._records.by_key[run.key].run = None
+            os.close(run.status)
+            if run.folder is not None:
+                os.rmdir(run.folder)
+            self._fail(run.key, run.number, SpawnError("fork", birth.error), run.inbox, run.streams)
+            return
+        run.pid = birth.pid
+        self._streams.born(run.streams, run.pid)
+        self._records.leaders[run.pid] = run
         self.watch(run)
+
+    def _fail(self, key: str, number: int, failure: SpawnError, inbox: Inbox, opened: list[Stream]) -> None:
+        """There is no such run, and will be none."""
+        inbox.close()
+        self._streams.born(opened, -1)
+        for stream in opened:
+            self._streams.drop(stream)
+        self._reports.add(
+            "spawn-failed", key, number,
+            step=failure.step, errno=failure.errno, detail=failure.detail, text=failure.text, at=time.monotonic(),
+        )  # fmt: skip
 
     def watch(self, run: Run) -> None:
         """Hear how the child gets on, and what it says."""
