@@ -133,6 +133,39 @@ def test_a_logger_that_always_dies_is_not_started_in_a_tight_loop(daemon: Start)
     assert [supervisor.report("logger")["what"] for _ in range(5)] == ["died"] * 5
 
 
+def test_what_a_dead_logger_left_is_written_by_another_at_the_end(daemon: Start) -> None:
+    rig = daemon(logger="remote")
+    for _ in range(5):
+        rig.logger().exit(1)
+    supervisor = rig.supervisor()
+    for _ in range(5):
+        supervisor.report("logger")
+    supervisor.send({"op": "finish", "code": 0})  # the next one would have waited for a second
+    supervisor.exit(0)
+    worker = rig.logger()
+    worker.op("finish")
+    worker.exit(1)
+    another = rig.logger()
+    assert hello(another)[0]["resume"] is True
+    another.op("finish")
+    another.exit(0)
+    assert rig.wait() == 0
+
+
+def test_the_end_comes_though_every_logger_dies(daemon: Start) -> None:
+    rig = daemon(logger="remote")
+    worker = rig.logger()
+    supervisor = rig.supervisor()
+    supervisor.send({"op": "finish", "code": 0})
+    supervisor.exit(0)
+    for _ in range(4):
+        worker.op("finish")
+        worker.exit(1)
+        worker = rig.logger()
+    worker.exit(1)
+    assert rig.wait() == 0
+
+
 def test_streams_are_held_until_the_logger_says_closed(daemon: Start) -> None:
     rig = daemon(logger="remote")
     worker = rig.logger()

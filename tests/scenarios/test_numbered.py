@@ -192,8 +192,9 @@ def _told(row: dict[str, object]) -> str:
 def _all_files(path: Path) -> Iterator[bytes]:
     """The bytes of all files of a log as the tools for them read them: rotated, compressed, and the active one."""
     files = [str(path.parent / one.name) for one in {one.number: one for one in family(str(path))}.values()]
+    files += [str(path)] if path.exists() else []  # who was killed right after a rotation left none
     command = ["zstd", "-dcfq"] if any(file.endswith(".zst") for file in files) else ["zcat", "-f"]
-    with subprocess.Popen([*command, *files, str(path)], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([*command, *files], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         while data := process.stdout.read(BLOCK):
             yield data

@@ -152,7 +152,7 @@ class Loggers:
             return
         self._reports.add("logger", what="died", path="", text=how(end))
         if self._finished is not None:
-            self._bury(worker)
+            self._finish_by_another(worker)
         elif not self._halted:
             self._replace(worker)
 
@@ -222,13 +222,23 @@ class Loggers:
         self._finished = done
         self._loop.cancel("logger")
         self._loop.at("finish logger", time.monotonic() + seconds, self._ended)
+        self._deaths.clear()
         for worker in list(self.workers.values()):
             if worker.link is None:
-                self._bury(worker)
+                self._finish_by_another(worker)
             else:
                 self.send(worker, {"op": "finish"})
         if not self.workers:
             self._ended()
+
+    def _finish_by_another(self, worker: Worker) -> None:
+        """It died: what it left in pipes another process writes, unless several have died of that."""
+        self._deaths.append(time.monotonic())
+        worker.ending = False
+        if len(self._deaths) < _CRASHES and self._run(worker, resume=True):
+            self.send(worker, {"op": "finish"})
+        elif worker.link is None:
+            self._bury(worker)
 
     def _ended(self) -> None:
         self._loop.cancel("finish logger")
