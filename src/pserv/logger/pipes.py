@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import fcntl
+import select
 import termios
 
 TYPE_CHECKING = False
@@ -24,6 +25,13 @@ def available(fd: int) -> int:
     except OSError:
         return 0
     return count[0]
+
+
+def is_over(fd: int) -> bool:
+    """Whether it is empty and nobody can write to it any more."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return [events for _, events in poll.poll(0)] == [select.POLLHUP]
 
 
 def resize(fd: int, size: int) -> int:

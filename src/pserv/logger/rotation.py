@@ -8,7 +8,7 @@ from collections import namedtuple
 from collections.abc import Callable
 
 from pserv.logger import periods
-from pserv.logger.pipes import available
+from pserv.logger.pipes import available, is_over
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,20 +116,19 @@ class Rotation:
     def allows(self, source: int, file: int, end: int, limit: int, look: Look) -> int:
         """How many of the next `limit` bytes of a pipe may go to the file, which is `end` bytes long.
 
-        0 when it is `due` first. A line is never cut: it ends the file, or begins the next. One that is longer than
-        what the pipe holds may make the file so much larger.
+        0 when it is `due` first, or when nothing is there yet. A line is never cut: it ends the file, or begins the
+        next. One that is longer than what the pipe holds may make the file so much larger.
         """
         rules = self.rules
         over = self._is_over(end)
         room = 0 if over else rules.size - end if rules.size else _NO_LIMIT
         if limit <= room or self._retry_at > time.monotonic():
             return limit
-        if not over:
-            ready = available(source)
-            if not ready:  # the end of file is seen by reading only
-                return max(1, min(limit, room))
-            if ready <= room:
-                return ready
+        ready = available(source)
+        if not ready and is_over(source):  # the end of file is seen by reading only
+            return 1
+        if 0 < ready <= room:
+            return ready
         return self._whole_lines(source, file, end, limit, room, look)
 
     def room(self, end: int) -> int:
@@ -152,17 +151,19 @@ class Rotation:
             return True
 
     def _whole_lines(self, source: int, file: int, end: int, limit: int, room: int, look: Look) -> int:
-        whole = self.is_whole(file, end)
-        if whole and room <= 0 and end:
-            self.due = True
-            return 0
+        begins = end > 0 and self.is_whole(file, end)
         try:
             seen, last, first = look.newlines(source, limit, room)
         except OSError:  # a terminal, or a system without tee(2)
+            if begins and room <= 0:
+                self.due = True
+                return 0
             return min(limit, room) if room > 0 else 1
-        if last or seen <= room:
-            return last or seen or 1
-        if whole and end:
+        if not seen:
+            return 0
+        if room > 0 and (last or seen <= room):
+            return last or seen
+        if begins:
             self.due = True
             return 0
         return first or seen

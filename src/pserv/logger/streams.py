@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import select
-
-from pserv.logger.pipes import available
+from pserv.logger.pipes import available, is_over
 from pserv.logger.settings import PLAIN
 
 TYPE_CHECKING = False
@@ -83,6 +81,4 @@ class Stream:
 
     def is_over(self) -> bool:
         """Whether the pipe is empty and nobody can write to it any more."""
-        poll = select.poll()
-        poll.register(self.fd, select.POLLIN)
-        return [events for _, events in poll.poll(0)] == [select.POLLHUP]
+        return is_over(self.fd)
