@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import signal
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-settings.register_profile("pserv", deadline=None)  # how long an example takes says how busy the machine is
+from tests.rounds import EXAMPLES
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("pserv", deadline=None, max_examples=EXAMPLES)
 settings.load_profile("pserv")
 
 
@@ -16,6 +22,29 @@ def pytest_configure() -> None:
     for number, action in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, action)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Each worker collects all tests; of their compilation, which takes longest on a clean checkout, each does a part.
+
+    In the same order all of them would compile the same file at the same time.
+    """
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None or session.config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    files = sorted(Path(__file__).parent.rglob("test_*.py"))
+    for file in files[int(worker["workerid"].removeprefix("gw")) :: worker["workercount"]]:
+        name = ".".join(file.relative_to(session.config.rootpath).with_suffix("").parts)
+        try:
+            importlib.import_module(name)
+        except (Exception, pytest.skip.Exception):
+            continue  # collecting it will tell
+
+
+def pytest_collection_finish() -> None:
+    """What was collected stays; it is not to be looked through at each search for garbage."""
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pserv.api.operations import OPERATIONS, Line
 from pserv.api.peer import Peer
+from tests.rounds import EXAMPLES
 from tests.threaded import PATIENCE
 
 from .serving import Serving, get, post, read_reply
@@ -57,7 +58,7 @@ def mangled(draw: st.DrawFn) -> bytes:
     return data
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=2 * EXAMPLES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=300) | mangled(), half=st.booleans(), cut=st.integers(0, 300))
 def test_any_bytes(serving: Serving, data: bytes, half: bool, cut: int) -> None:
     with serving.connect() as hostile, serving.connect() as honest:

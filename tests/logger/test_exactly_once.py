@@ -11,8 +11,7 @@ from pathlib import Path
 
 from pserv.logger.rotated import family
 from tests.logger.pretend_keeper import PATIENCE, Outlet, PretendKeeper
-
-KILLS = 50
+from tests.rounds import KILLS
 
 WRITER = """
 import os, signal, sys

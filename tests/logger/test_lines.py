@@ -21,8 +21,9 @@ from pserv.logger.limits import NOTHING
 from pserv.logger.settings import Settings
 from tests.logger import crashing
 from tests.logger.pretend_keeper import PATIENCE, Outlet, PretendKeeper, Seat
-from tests.logger.test_exactly_once import KILLS, WRITER, bytes_of, pieces, wait_for_writing
+from tests.logger.test_exactly_once import WRITER, bytes_of, pieces, wait_for_writing
 from tests.logger.test_worker import memory
+from tests.rounds import EACH_LINE, KILLS
 
 JSON = {"format": "json", "service": "web"}
 
@@ -57,8 +58,8 @@ def messages(path: Path) -> list[str]:
     ids=str,
 )
 def test_a_kill_at_any_line_of_ours_loses_and_doubles_nothing(log: dict[str, Any]) -> None:
-    command = [sys.executable, crashing.__file__, json.dumps(log), "16", "8"]
-    subprocess.run(command, check=True, timeout=PATIENCE * 2)
+    command = [sys.executable, crashing.__file__, json.dumps(log), str(EACH_LINE), "6"]
+    subprocess.run(command, check=True, timeout=PATIENCE * (1 + 30 // EACH_LINE))
 
 
 def test_kills_while_much_is_written(keeper: PretendKeeper, tmp_path: Path) -> None:

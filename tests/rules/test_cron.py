@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pserv.rules import cron
+from tests.rounds import EXAMPLES
 
 BERLIN, YORK = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York")
 LORD_HOWE, CASABLANCA = ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Africa/Casablanca")
@@ -76,7 +77,7 @@ def some(low: int, high: int) -> st.SearchStrategy[set[int] | None]:
 FIELDS = st.builds(Fields, some(0, 59), some(0, 4), some(1, 31), some(0, 6))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2 * EXAMPLES)
 @given(FIELDS, st.sampled_from(CHANGES), st.integers(-40 * 60, 10 * 60), st.integers(0, 59))
 def test_every_moment_is_what_looking_at_each_minute_finds(
     fields: Fields, change: tuple[ZoneInfo, datetime], minutes: int, second: int
@@ -91,7 +92,7 @@ def test_every_moment_is_what_looking_at_each_minute_finds(
         assert found is None or found > after + timedelta(days=3)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=2 * EXAMPLES)
 @given(FIELDS, st.sampled_from(CHANGES), st.integers(-600, 600), st.floats(0.001, 86400))
 def test_nothing_comes_between_a_moment_and_the_next(
     fields: Fields, change: tuple[ZoneInfo, datetime], minutes: int, seconds: float

@@ -19,6 +19,7 @@ from pserv.model.spec import Stop as StopSpec
 from pserv.model.states import Goal, HookRun, Life, Phase
 from pserv.rules import machine, restart
 from pserv.rules.hooking import PATIENCE
+from tests.rounds import EXAMPLES
 
 from .pretend import Dependency, World, run_history
 
@@ -185,7 +186,7 @@ class Histories(RuleBasedStateMachine):
 
 
 TestHistories = Histories.TestCase
-TestHistories.settings = settings(max_examples=150, stateful_step_count=30)
+TestHistories.settings = settings(max_examples=2 * EXAMPLES, stateful_step_count=30)
 
 
 def ends_when_told(world: World) -> None:
@@ -206,7 +207,7 @@ def ends_when_told(world: World) -> None:
     assert world.life.reason.startswith(("stopped by operator", "not started yet"))
 
 
-@settings(max_examples=300)
+@settings(max_examples=4 * EXAMPLES)
 @given(spec=specs, codes=st.binary(max_size=120))
 def test_any_history_ends_when_told(spec: ServiceSpec, codes: bytes) -> None:
     world = World(spec)
@@ -214,11 +215,11 @@ def test_any_history_ends_when_told(spec: ServiceSpec, codes: bytes) -> None:
     ends_when_told(world)
 
 
-def test_thousands_of_histories() -> None:
-    """The same, from a seed: ten times as many in a second or two."""
+def test_many_histories() -> None:
+    """The same, from a seed: ten times as many in a second."""
     chance = random.Random(4713)
     seen: set[tuple[Phase, Phase]] = set()
-    for number in range(3000):
+    for number in range(40 * EXAMPLES):
         world = World(SPECS[number % len(SPECS)])
         before = world.life.phase
         for _ in range(6):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import msgspec
 import pytest
 
@@ -41,9 +44,22 @@ ORDERS: tuple[type[Event], ...] = (Start, Stop, Restart, Hurry, DependenciesChan
 FACTS: tuple[type[Event], ...] = (DeadlinePassed, Spawned, SpawnFailed, Exited, Gone)
 
 
-@pytest.mark.parametrize("case", CASES, ids=repr)
-def test_cell(case: Case) -> None:
-    case.check(TABLE)
+@pytest.mark.parametrize("phase", Phase)
+def test_cells(phase: Phase) -> None:
+    for case in CASES:
+        if case.before.phase is phase:
+            with told_with(case):
+                case.check(TABLE)
+
+
+@contextmanager
+def told_with(case: Case) -> Iterator[None]:
+    """Which example it was."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(repr(case))
+        raise
 
 
 def test_a_life_resumes_from_its_note() -> None:

@@ -15,10 +15,8 @@ import pytest
 import pserv
 from pserv.api import operations as op
 from pserv.model.errors import PservError
+from tests.rounds import ROUNDS
 from tests.scenarios.daemon import PATIENCE, Daemon, alive, ended, kill, naming
-
-ROUNDS = int(os.environ.get("PSERV_ROUNDS", "8"))
-"""How many of the message boundaries are tried; 200 are all of them."""
 
 MESSAGES = 60
 """There are at least so many messages in one life as below."""

@@ -11,11 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.rounds import ROUNDS
 from tests.scenarios.daemon import PATIENCE, Daemon, ended, forks, group_members, naming
 from tests.scenarios.fifos import fifo, words
-
-ROUNDS = int(os.environ.get("PSERV_ROUNDS", "8"))
-"""How often TERM is sent into a crash loop; 200 for the full proof."""
 
 
 def test_a_child_that_ignores_term_does_not_outlive_its_leader(tmp_path: Path) -> None:

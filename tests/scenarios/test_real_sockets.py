@@ -17,7 +17,7 @@ from tests.scenarios.test_sockets import port
 
 __all__ = ("port",)
 
-RESTARTS = int(os.environ.get("PSERV_RESTARTS", "3"))
+RESTARTS = int(os.environ.get("PSERV_RESTARTS", "2"))
 """20 and more to see it for long."""
 CLIENTS = 4
 

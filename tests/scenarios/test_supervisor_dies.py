@@ -12,18 +12,14 @@ from pathlib import Path
 import pytest
 
 from pserv.logger.rotated import family
+from tests.rounds import KILLS
 from tests.scenarios.daemon import Daemon, alive, ended, kill
 
 WRITER = """
 import os, signal, sys
-stop = False
-def end(*_):
-    global stop
-    stop = True
-signal.signal(signal.SIGTERM, end)
-number = 0
-while not stop:
-    count = int(sys.argv[1])
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+count, number = int(sys.argv[1]), 0
+while not signal.sigtimedwait([signal.SIGTERM], 0.005):
     block = b"".join(b"%012d %s\\n" % (n, b"x" * 86) for n in range(number, number + count))
     number += count
     view = memoryview(block)
@@ -32,24 +28,16 @@ while not stop:
 with open(sys.argv[2], "w") as file:
     file.write(str(number))
 """
-
-KILLS = 50
+"""Prints so many lines, of 100 bytes each, 200 times a second."""
 
 
 def config(folder: Path) -> str:
     (folder / "writer.py").write_text(WRITER)
     lines = ["services:"]
-    for number in range(5):
-        argv = [
-            sys.executable,
-            "-I",
-            "-S",
-            str(folder / "writer.py"),
-            str(1 + 9 * (number % 2)),
-            str(folder / f"n{number}"),
-        ]
-        # They write all the time that nobody else needs; what is killed and what is waited for comes first.
-        options = f"nice: 19, log: {{rotate: {{size: {number}MB, keep: none}}}}"  # the first is never rotated
+    for number, count in enumerate((1, 3, 10, 30, 100)):
+        argv = [sys.executable, "-I", "-S", str(folder / "writer.py"), str(count), str(folder / f"n{number}")]
+        size = f"{count * 20}kB" if number else "0"  # the first is never rotated, the others each second
+        options = f"log: {{rotate: {{size: {size}, keep: none}}}}"
         lines.append(f"  writer{number}: {{command: {argv!r}, stdout: {folder}/writer{number}.log, {options}}}")
     lines += [f"  sleeper{number}: {{command: sleep 10000, restart: always}}" for number in range(13)]
     lines.append("  stopped: {command: sleep 10000}")
@@ -59,7 +47,7 @@ def config(folder: Path) -> str:
 
 @pytest.mark.long
 @pytest.mark.timeout(150)  # each supervisor comes up before it is killed
-def test_fifty_kills_cost_no_pid_and_no_byte(tmp_path: Path) -> None:
+def test_kills_cost_no_pid_and_no_byte(tmp_path: Path) -> None:
     dice = random.Random(7)
     with Daemon(tmp_path, config(tmp_path)) as daemon:
         daemon.up(check=None)
@@ -130,10 +118,10 @@ def test_what_dies_while_the_supervisor_is_stopped_is_back_after_it(tmp_path: Pa
             kill(row.pid)
         ended(watch, timeout=30)  # the keeper replaces a supervisor that does not answer
         os.close(watch)
-        for name, row in before.items():
-            assert row.pid is not None
-            after = daemon.until_restarted(name, row.pid)
-            assert after.restarts == 1
+        daemon.until("s99", lambda _: all(after.restarts == 1 and after.pid for after in daemon.status().values()))
+        after = daemon.status()
+        assert not {row.pid for row in before.values()} & {row.pid for row in after.values()}
+        assert {row.state.value for row in after.values()} == {"running"}
 
 
 def test_an_operators_stop_and_a_back_off_outlive_the_supervisor(tmp_path: Path) -> None:

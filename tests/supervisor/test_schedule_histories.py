@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from pserv.model.states import Goal
 from pserv.supervisor import hook_runs
+from tests.rounds import EXAMPLES
 from tests.supervisor.test_schedule import HOOK, MINUTELY, reload, scheduled, set_clock, world
 from tests.world import World
 
@@ -24,7 +25,7 @@ WORDS = "wait,wait long,spawned,exit,fail,hook,hook fails,stop,start,restart,run
 STEPS = st.lists(st.sampled_from(WORDS.split(",")), max_size=40)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=4 * EXAMPLES)
 @given(st.sampled_from([MINUTELY, "*/10 * * * * *", "@every 7s"]), OPTIONS, STEPS)
 def test_whatever_happens_it_has_one_run_at_most_and_a_next_one(
     schedule: str, options: dict[str, object], steps: list[str]
