@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.keeper.speaking import speaker
-from tests.scenarios.daemon import Daemon, alive, free_port, kill
+from tests.scenarios.daemon import PATIENCE, Daemon, alive, free_port, kill
 
 
 def services(**declared: dict[str, object]) -> str:
@@ -147,7 +147,19 @@ def test_a_reload_of_its_own_program(tmp_path: Path) -> None:
     os.environ["AGAIN"] = "1"
     os.execv(sys.executable, sys.orig_argv)
     """
-    with Daemon(tmp_path, services(web=saying(code))) as daemon:
+    late = """
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+    say("READY=1")
+    signal.sigwait([signal.SIGUSR2])
+    say("RELOADING=1")
+    rest()
+    """
+    declared = {
+        "web": saying(code, reload="USR2"),
+        "late": saying(late, reload={"signal": "USR2", "timeout": "100ms"}),
+        "mute": saying("signal.signal(signal.SIGUSR2, signal.SIG_IGN)\nsay('READY=1')\nrest()", reload="USR2"),
+    }
+    with Daemon(tmp_path, services(**declared)) as daemon:
         daemon.up()
         pid = daemon.pid("web")
         assert daemon.status()["web"].says == "Ready."
@@ -160,6 +172,17 @@ def test_a_reload_of_its_own_program(tmp_path: Path) -> None:
         kill(pid, signal.SIGUSR1)
         row = daemon.until("web", lambda row: not row.reloading)
         assert (row.says, row.pid, row.restarts) == ("Ready.", pid, 0)
+        # Who asks it to reload hears when it has.
+        with daemon.start("reload", "mute") as quiet, daemon.start("reload", "web", "late") as asked:
+            daemon.until("web", lambda row: row.reloading)
+            kill(pid, signal.SIGUSR1)
+            told, _ = asked.communicate(timeout=PATIENCE)
+            other, _ = quiet.communicate(timeout=PATIENCE)
+        assert (asked.returncode, quiet.returncode) == (1, 0)
+        assert "web: reloaded itself by SIGUSR2 after " in told
+        assert "cannot reload late: it said RELOADING=1, and no READY=1 within 100 ms" in told
+        mute = "mute: was asked to reload itself: SIGUSR2; it has not said within 2 s that it does (RELOADING=1)"
+        assert mute in other
 
 
 def test_another_main_process_is_followed(tmp_path: Path) -> None:

@@ -200,9 +200,20 @@ class Handlers:
             failure = await self._session.beside.reload(name)
             done = f"reloaded itself by {title.removeprefix('reload ')}"
             return (f"cannot reload {name}: {title} failed: {failure}" if failure else ""), done
-        await self._signal(name, spec.reload.signal, "main")
-        done = f"was asked to reload itself: {signal_name(spec.reload.signal)}"
-        self._supervisor.tell(name, "reload", done)
+        listener = self._supervisor.bus.listen()
+        try:
+            await self._signal(name, spec.reload.signal, "main")
+            word = signal_name(spec.reload.signal)
+            done = f"was asked to reload itself: {word}"
+            self._supervisor.tell(name, "reload", done)
+            if spec.type == "notify":
+                from pserv.supervisor import own_reload
+
+                done = await own_reload.followed(self._session.tasks, self._supervisor, listener, name, word)
+        except Refused as refused:
+            return refused.message, ""
+        finally:
+            self._supervisor.bus.leave(listener)
         return "", done
 
     async def do_reopen(self, request: op.Empty, peer: Peer) -> op.Done:

@@ -54,7 +54,9 @@ class Reload(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     signal: Annotated[SignalNumber | None, live("The signal that its main process gets.")] = None
     command: Annotated[Command | None, live("A command, run as a hook is.")] = None
     shell: Annotated[str | None, live("A line for /bin/sh -c, instead of command.")] = None
-    timeout: Annotated[Duration, live("After this long the command is ended, and the reload has failed.")] = 60.0
+    timeout: Annotated[
+        Duration, live("Time for the command, or with `type: notify` until READY=1; after it the reload has failed.")
+    ] = 60.0
 
     @property
     def hook(self) -> Hook:
