@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from subprocess import DEVNULL
 from typing import NamedTuple
 
 import measure
@@ -41,27 +42,38 @@ def floods(quick: bool) -> tuple[Flood, Flood, Flood]:
 
 
 class Cat(Floor):
-    """`child | cat >> file`."""
+    """`child | cat >> file`, for each service."""
 
-    _cat: subprocess.Popen[bytes] | None = None
+    def __init__(self, stage: Stage, load: Load) -> None:
+        super().__init__(stage, load)
+        self._children: list[subprocess.Popen[bytes]] = []
+        self._writers: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> float:
         began = time.monotonic_ns()
-        command = self.service_command(0)
-        self._up = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=self.env())
-        with open(self.log(0), "ab") as file:
-            self._cat = subprocess.Popen(["cat"], stdin=self._up.stdout, stdout=file)
-        if self._up.stdout is not None:
-            self._up.stdout.close()
-        return (self.await_services(range(1)) - began) / 1e9
+        for index in range(self.load.services):
+            command = self.service_command(index)
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=self.env())
+            self._children.append(child)
+            with open(self.log(index), "ab") as file:
+                words = self.writer(index)
+                self._writers.append(subprocess.Popen(words, stdin=child.stdout, stdout=file, stderr=DEVNULL))
+            if child.stdout is not None:
+                child.stdout.close()
+        return (self.await_services(range(self.load.services)) - began) / 1e9
+
+    def writer(self, index: int) -> list[str]:
+        """What reads the service's output; its own goes to the log."""
+        return ["cat"]
 
     def own_processes(self) -> set[int]:
-        return {self._cat.pid} if self._cat is not None else set()
+        return {writer.pid for writer in self._writers}
 
     def down(self) -> None:
-        super().down()
-        if self._cat is not None:
-            self._cat.wait(timeout=60)
+        for child in self._children:
+            child.kill()
+        for each in (*self._children, *self._writers):
+            each.wait(timeout=60)
 
 
 def captures(stage: Stage, book: Book, contenders: tuple[type[Daemon], ...], flood: Flood, rounds: int) -> None:
@@ -77,7 +89,7 @@ def captures(stage: Stage, book: Book, contenders: tuple[type[Daemon], ...], flo
             kind = Cat if contender is Floor else contender
             with kind(stage, Load(1, flood.mode, folder)) as daemon:
                 daemon.start()
-                daemon.settle()
+                daemon.launched()
                 try:
                     _one_flood(daemon, Book(), flood)
                     for _ in range(3):

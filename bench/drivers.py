@@ -79,12 +79,16 @@ class Daemon(ABC):
         self.pids.update((stamp.service, stamp.pid) for stamp in stamps)
 
     def settle(self) -> None:
-        """Wait until the launching command is through and every service counts as stable (a second in both daemons)."""
+        """Wait until it is up and every service counts as stable (a second in both daemons)."""
+        self.launched()
+        time.sleep(1.5)
+
+    def launched(self) -> None:
+        """Wait until the launching command is through."""
         if self._up is not None and self.launches_and_returns:
             code = self._up.wait(timeout=120)
             if code != 0:
                 raise BenchError(f"{self.name}: exit code {code}: {(self.folder / 'up.out').read_text()}")
-        time.sleep(1.5)
 
     def own_processes(self) -> set[int]:
         """The daemon's processes without its services'."""

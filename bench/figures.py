@@ -42,6 +42,8 @@ class Figure(NamedTuple):
     limits: tuple[Limit, ...] = ()
     samples: str = ""
     """Key of the samples it is made of, where that is another figure's."""
+    idle: str = ""
+    """Key of what Pserv takes for the same without load, where a limit is a multiple of that (`of` is then "idle")."""
     of: Callable[[list[float]], float] = statistics.median
 
     @property
@@ -53,6 +55,7 @@ def _under(ratio: float) -> tuple[Limit, ...]:
     return (Limit(ratio, "supervisord"),)
 
 
+_AS_IDLE = (Limit(3.0, "idle"),)
 MS, MB = 1e3, 1e-6
 FIGURES: tuple[Figure, ...] = (
     Figure("start.1", "start of 1, until its first instruction", "ms", MS),
@@ -103,15 +106,26 @@ FIGURES: tuple[Figure, ...] = (
     Figure("floods.rotating.cpu", "CPU per GiB of it", "s"),
     Figure("floods.eight", "logs of 8 services at once", "MB/s", MB, (Limit(1.4, "supervisord", True),)),
     Figure("floods.eight.cpu", "CPU per GiB of it", "s"),
-    Figure("floods.eight.memory", "memory (PSS) that it adds", "MB", MB, (Limit(20),)),
-    Figure("floods.status.idle", "`status` of 8, p99", "ms", MS, of=p99),
-    Figure("floods.status.flood", "… while 7 of them flood, p99", "ms", MS, of=p99),
-    Figure("floods.restart.idle", "restart of one of 8 after kill -9, p99", "ms", MS, of=p99),
-    Figure("floods.restart.flood", "… while 7 of them flood, p99", "ms", MS, of=p99),
+    Figure("floods.eight.memory", "memory (PSS) that it adds, at most", "MB", MB, (Limit(20),)),
+    Figure("floods.quiet", "CPU in the 3 s after it", "ms", MS, (Limit(0),)),
+    Figure("floods.status.idle", "`status` of 13, p99", "ms", MS, of=p99),
+    Figure(
+        "floods.status.flood", "… while 8 of them flood, p99", "ms", MS, _AS_IDLE, of=p99, idle="floods.status.idle"
+    ),
+    Figure("floods.restart.idle", "restart of one of 13 after kill -9, p99", "ms", MS, of=p99),
+    Figure(
+        "floods.restart.flood", "… while 8 others flood, p99", "ms", MS, _AS_IDLE, of=p99, idle="floods.restart.idle"
+    ),
     Figure("formats.time", "log with timestamps", "MB/s", MB, (Limit(1.0, "s6-log", True),)),
     Figure("formats.time.cpu", "CPU per GiB of it", "s", limits=(Limit(1.0, "s6-log"),)),
     Figure("formats.json", "log as JSON", "MB/s", MB, (Limit(3.0, "svlogd", True), Limit(200, least=True))),
     Figure("formats.json.cpu", "CPU per GiB of it", "s"),
+    Figure("reading.start", "start of the command line (`pserv --version`)", "ms", MS),
+    Figure("reading.last", "`logs -n 100` of 1000 rotated files, beyond that", "ms", MS, (Limit(100),)),
+    Figure("reading.since", "`logs --since` in the middle of these 10 GiB", "ms", MS, (Limit(100),)),
+    Figure("reading.one", "… in the middle of one file of 1 GiB", "ms", MS, (Limit(100),)),
+    Figure("reading.packed", "… of 1000 compressed files", "ms", MS, (Limit(100),)),
+    Figure("reading.follow", "from write(2) of a line to its sight in `logs -f`, p99", "ms", MS, (Limit(20),), of=p99),
 )
 
 
@@ -129,4 +143,6 @@ class Book:
     def values(self, figure: Figure) -> dict[str, float]:
         """The figure of each contender that was measured, in the figure's unit."""
         found = self.samples.get(figure.source, {})
-        return {name: figure.of(samples) * figure.scale for name, samples in found.items()}
+        values = {name: figure.of(samples) * figure.scale for name, samples in found.items()}
+        idle = self.samples.get(figure.idle, {}).get("pserv")
+        return {**values, "idle": figure.of(idle) * figure.scale} if idle else values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -19,6 +20,10 @@ from stage import FLOOD_BEGINS, FLOOD_ENDS, BenchError, Stage, installed
 SIZE = 10 << 20
 KEPT = 5
 CHILDREN = 8
+VICTIMS = 5
+"""So many others are killed in turn, each again once it counts as stable."""
+QUIET = 3.0
+"""Seconds in which a logger without work should not wake up."""
 CIRCUS = "circus==0.19.0"
 
 
@@ -104,14 +109,15 @@ def rotating(stage: Stage, book: Book, flood: Flood, rounds: int) -> None:
         for kind, of in kinds:
             with kind(stage, Load(1, of.mode, stage.ram or stage.folder)) as daemon:
                 daemon.start()
-                daemon.settle()
+                daemon.launched()
                 try:
                     _flood(daemon)
                     own = daemon.own_processes()
-                    cpu = measure.cpu_seconds(own)
-                    seconds = _flood(daemon)
-                    book.add("floods.rotating", daemon.name, of.total / seconds)
-                    book.add("floods.rotating.cpu", daemon.name, (measure.cpu_seconds(own) - cpu) * GIB / of.total)
+                    for _ in range(2):
+                        cpu = measure.cpu_seconds(own)
+                        seconds = _flood(daemon)
+                        book.add("floods.rotating", daemon.name, of.total / seconds)
+                        book.add("floods.rotating.cpu", daemon.name, (measure.cpu_seconds(own) - cpu) * GIB / of.total)
                     if kind is Rotating:
                         _check_whole(daemon)
                 finally:
@@ -119,51 +125,84 @@ def rotating(stage: Stage, book: Book, flood: Flood, rounds: int) -> None:
 
 
 def eight(stage: Stage, book: Book, flood: Flood, rounds: int) -> None:
-    """Eight services at once, each into a file of its own that does not rotate."""
+    """Eight services at once, each into a file of its own that does not rotate; `floor` are eight cats."""
     part = flood._replace(total=flood.total // CHILDREN // flood.chunk * flood.chunk)
-    for _ in range(rounds):
-        for kind in (Supervisord, Pserv):
+    for turn in range(rounds):
+        for kind in (Cat, Supervisord, Pserv):
             with kind(stage, Load(CHILDREN, part.mode, stage.ram or stage.folder)) as daemon:
                 daemon.start()
                 daemon.settle()
                 try:
-                    _flood(daemon)
+                    own = daemon.own_processes()
+                    before = measure.memory(own).pss
+                    with Largest(own) as largest:
+                        _flood(daemon)
+                    book.add("floods.eight.memory", daemon.name, max(0.0, largest.pss - before))
                     for index in range(CHILDREN):
                         os.truncate(daemon.log(index), 0)
-                    own = daemon.own_processes()
-                    before, cpu = measure.memory(own).pss, measure.cpu_seconds(own)
+                    cpu = measure.cpu_seconds(own)
                     seconds = _flood(daemon)
                     book.add("floods.eight", daemon.name, CHILDREN * part.total / seconds)
-                    book.add(
-                        "floods.eight.cpu", daemon.name, (measure.cpu_seconds(own) - cpu) * GIB / CHILDREN / part.total
-                    )
-                    book.add("floods.eight.memory", daemon.name, max(0.0, measure.memory(own).pss - before))
+                    used = (measure.cpu_seconds(own) - cpu) * GIB / CHILDREN / part.total
+                    book.add("floods.eight.cpu", daemon.name, used)
+                    if not turn:
+                        time.sleep(STABLE)
+                        cpu = measure.cpu_seconds(own)
+                        time.sleep(QUIET)
+                        book.add("floods.quiet", daemon.name, measure.cpu_seconds(own) - cpu)
                 finally:
                     _remove(daemon)
 
 
+class Largest:
+    """The most memory that some processes have at once while this is entered; looked at twenty times a second."""
+
+    def __init__(self, pids: set[int]) -> None:
+        self.pss = 0.0
+        self._pids = pids
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Largest:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.05):
+            self.pss = max(self.pss, measure.memory(self._pids).pss)
+
+
 def latencies(stage: Stage, book: Book, flood: Flood, rounds: int) -> None:
-    """`status`, and a restart after kill -9, while seven services flood and while none does."""
-    for kind in (RotatingSupervisord, Rotating):
-        with kind(stage, Load(CHILDREN, (flood.mode[0], str(GIB << 8), *flood.mode[2:]), stage.ram)) as daemon:
+    """`status`, and a restart after kill -9 of one that is silent, while eight services flood and while none does."""
+    for kind, times in ((RotatingSupervisord, max(1, rounds // 3)), (Rotating, rounds)):
+        endless = (flood.mode[0], str(GIB << 8), *flood.mode[2:])
+        with kind(stage, Load(CHILDREN + VICTIMS, endless, stage.ram)) as daemon:
             daemon.start()
             daemon.settle()
             try:
                 for when in ("idle", "flood"):
                     if when == "flood":
-                        for index in range(1, CHILDREN):
+                        for index in range(VICTIMS, VICTIMS + CHILDREN):
                             os.kill(daemon.pids[index], signal.SIGUSR1)
-                        daemon.stamps.take(CHILDREN - 1, FLOOD_BEGINS)
-                    for _ in range(rounds):
-                        began = time.monotonic()
-                        daemon.status()
-                        book.add(f"floods.status.{when}", daemon.name, time.monotonic() - began)
-                        time.sleep(STABLE)
-                        began_ns = time.monotonic_ns()
-                        os.kill(daemon.pids[0], signal.SIGKILL)
-                        book.add(f"floods.restart.{when}", daemon.name, (daemon.await_services([0]) - began_ns) / 1e9)
+                        daemon.stamps.take(CHILDREN, FLOOD_BEGINS)
+                    for turn in range(times):
+                        _one_latency(daemon, book, when, turn % VICTIMS)
             finally:
                 _remove(daemon)
+
+
+def _one_latency(daemon: Daemon, book: Book, when: str, victim: int) -> None:
+    began = time.monotonic()
+    daemon.status()
+    book.add(f"floods.status.{when}", daemon.name, time.monotonic() - began)
+    time.sleep(STABLE / (VICTIMS - 1))
+    began_ns = time.monotonic_ns()
+    os.kill(daemon.pids[victim], signal.SIGKILL)
+    book.add(f"floods.restart.{when}", daemon.name, (daemon.await_services([victim]) - began_ns) / 1e9)
 
 
 def _flood(daemon: Daemon) -> float:

@@ -35,23 +35,22 @@ class Piped(Cat):
     """Of svlogd: no rotation."""
 
     def log(self, index: int) -> Path:
-        return self.logs / f"{self.folder.name}.d" / "current"
+        return self.logs / f"{self.folder.name}-{index}.d" / "current"
 
     def start(self) -> float:
-        folder = self.log(0).parent
-        folder.mkdir()
-        (folder / "config").write_text(self.config)
-        began = time.monotonic_ns()
-        command = self.service_command(0)
-        self._up = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=self.env())
-        self._cat = subprocess.Popen([*self.command, str(folder)], stdin=self._up.stdout, stderr=subprocess.DEVNULL)
-        if self._up.stdout is not None:
-            self._up.stdout.close()
-        return (self.await_services(range(1)) - began) / 1e9
+        for index in range(self.load.services):
+            folder = self.log(index).parent
+            folder.mkdir()
+            (folder / "config").write_text(self.config)
+        return super().start()
+
+    def writer(self, index: int) -> list[str]:
+        return [*self.command, str(self.log(index).parent)]
 
     def down(self) -> None:
         super().down()
-        shutil.rmtree(self.log(0).parent, ignore_errors=True)
+        for index in range(self.load.services):
+            shutil.rmtree(self.log(index).parent, ignore_errors=True)
 
 
 class S6Log(Piped):
@@ -96,7 +95,7 @@ def captures(stage: Stage, book: Book, flood: Flood, rounds: int) -> None:
         for who, kind, strip in CONTENDERS:
             with kind(stage, Load(1, flood.mode, stage.ram or stage.folder)) as daemon:
                 daemon.start()
-                daemon.settle()
+                daemon.launched()
                 try:
                     _one(daemon, flood)
                     _check(daemon, flood, strip)

@@ -18,6 +18,7 @@ import floods
 import formats
 import life
 import probes
+import reading
 import ready
 import report
 from drivers import CONTENDERS, Daemon, Load, Pserv
@@ -25,7 +26,8 @@ from figures import Book
 from stage import RESULTS, BenchError, Stage, stage, sweep
 
 LATEST = RESULTS / "latest.json"
-PARTS = ("start", "memory", "stop", "restart", "crash", "status", "idle", "log", "floods", "formats", "ready", "probes")
+LOGS = ("log", "floods", "formats", "reading")
+PARTS = ("start", "memory", "stop", "restart", "crash", "status", "idle", *LOGS, "ready", "probes")
 Who = tuple[type[Daemon], ...]
 
 
@@ -120,14 +122,15 @@ def plan(scene: Stage, book: Book, options: argparse.Namespace) -> list[Measurem
         Measurement({"restart"}, partial(alive.restarts, scene, book, who, 100, rounds(30, 3))),
         Measurement({"status"}, partial(_one, scene, book, who, rounds(20, 3))),
         Measurement({"status", "idle", "crash"}, partial(_hundred, scene, book, options, rounds)),
-        Measurement({"formats"}, partial(formats.captures, scene, book, formats.flood(options.quick), rounds(5))),
-        Measurement({"floods"}, partial(floods.rotating, scene, book, floods.flood(options.quick), rounds(3))),
-        Measurement({"floods"}, partial(floods.eight, scene, book, floods.flood(options.quick), rounds(3))),
-        Measurement({"floods"}, partial(floods.latencies, scene, book, floods.flood(options.quick), rounds(30, 3))),
-        *(Measurement({"log"}, partial(capture.captures, scene, book, who, flood, rounds(3))) for flood in captured),
+        Measurement({"formats"}, partial(formats.captures, scene, book, formats.flood(options.quick), rounds(2))),
+        Measurement({"floods"}, partial(floods.rotating, scene, book, floods.flood(options.quick), rounds(1))),
+        Measurement({"floods"}, partial(floods.eight, scene, book, floods.flood(options.quick), rounds(2))),
+        Measurement({"floods"}, partial(floods.latencies, scene, book, floods.flood(options.quick), rounds(24, 3))),
+        *(Measurement({"log"}, partial(capture.captures, scene, book, who, flood, rounds(2))) for flood in captured),
     ]
     if Pserv in who:
         everything += [
+            Measurement({"reading"}, partial(reading.readings, scene, book, rounds(4))),
             Measurement({"ready"}, partial(ready.chains, scene, book, rounds(3))),
             Measurement({"ready"}, partial(ready.ports, scene, book, rounds(2))),
             Measurement({"probes"}, partial(probes.costs, scene, book, 100 if options.quick else 1000)),
