@@ -26,6 +26,8 @@ _OF_THE_RUN = ("tty", "notify", "watchdog", "ready_fd", "sockets")
 
 SYSLOGS = ("/dev/log", "/var/run/syslog", "/var/run/log", "/run/systemd/journal/dev-log")
 """Where a syslog listens; the first is what `syslog` means."""
+_SHM = "/dev/shm/"
+"""Files below it are files; whatever else is in /dev is none that could be read again."""
 
 
 class Places(msgspec.Struct, frozen=True):
@@ -107,11 +109,15 @@ def log_files(name: str, spec: ServiceSpec, at: Places) -> list[tuple[str, str]]
     paths = {
         stream: to["path"]
         for stream, to in outputs(name, spec, at).items()
-        if to["kind"] == "file" and "syslog" not in to and not to["path"].startswith("/dev/")
+        if to["kind"] == "file" and "syslog" not in to and _is_kept(to["path"])
     }
     if paths.get("stderr") == paths.get("stdout"):
         paths.pop("stderr", None)
     return list(paths.items())
+
+
+def _is_kept(path: str) -> bool:
+    return not path.startswith("/dev/") or path.startswith(_SHM)
 
 
 def launch(name: str, spec: ServiceSpec, at: Places) -> Message:
