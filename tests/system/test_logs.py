@@ -318,7 +318,7 @@ def test_a_place_in_a_file_that_is_gone_means_all_of_this_one(tmp_path: Path) ->
     path.write_text("one\ntwo\n")
     at = place(path, 4)
     assert texts(told(path, "0:0:0:0:0", lines=0)) == ["one", "two"]
-    path.rename(tmp_path / "web.log.1")  # as logrotate names it
+    path.rename(tmp_path / "web.log.old")
     path.write_text("three\n")
     assert texts(told(path, at, lines=0)) == ["three"]
     path.write_text("x\n")  # cut

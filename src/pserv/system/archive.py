@@ -21,6 +21,10 @@ class Unreadable(Exception):
     """A file of a log that cannot be read; the text is a reason for people."""
 
 
+FOREIGN: Final = 0
+"""The number of all files that somebody else has rotated: they change their names, so nothing can be noted of them."""
+
+
 class Piece(NamedTuple):
     """One file. The active one bears the number that it will have; `first` and `last` are None where not known."""
 
@@ -133,11 +137,13 @@ class PackedFile:
 class Archive:
     """All files of a log as they are at one moment, oldest first; the active one is last, if it is there."""
 
-    __slots__ = ("_at", "_file", "_window", "active", "path", "pieces")
+    __slots__ = ("_at", "_file", "_foreign", "_window", "active", "path", "pieces")
 
-    def __init__(self, path: str, window: int = WINDOW) -> None:
-        """Opens the active file. `window`: bytes kept of a compressed file to go back to."""
+    def __init__(self, path: str, window: int = WINDOW, *, foreign: bool = False) -> None:
+        """Opens the active file. `window`: bytes kept of a compressed file to go back to. `foreign`: what others than
+        Pserv have rotated is part of it, and older than all that Pserv has."""
         self.path = path
+        self._foreign = foreign
         self._window = window
         self._at = -1
         self._file: File | None = None
@@ -157,6 +163,8 @@ class Archive:
         """
         for _ in range(_TRIES):
             self.pieces = listed(self.path, names)
+            if self._foreign:
+                self.pieces = [*_foreign(self.path, names), *self.pieces]
             if self._is_current():
                 break
             names = os.listdir
@@ -212,9 +220,9 @@ class Archive:
         return PackedFile(fd, piece.packing, self._window) if piece.packing else PlainFile(fd)
 
 
-def archives(paths: Sequence[str], window: int = WINDOW) -> list[Archive]:
+def archives(paths: Sequence[str], window: int = WINDOW, *, foreign: bool = False) -> list[Archive]:
     """The archives of several logs; each folder is listed once."""
-    found = [Archive(path, window) for path in paths]
+    found = [Archive(path, window, foreign=foreign) for path in paths]
     folders: dict[str, dict[str, list[str]]] = {}
     for archive in found:
         folder, base = place(archive.path)
@@ -235,9 +243,11 @@ def _by_base(folder: str) -> dict[str, list[str]]:
     for name in names:
         stem = name[: name.rindex(".")] if name.endswith(PACKED) else name
         base, _, rest = stem.rpartition(".")
-        base = base.rpartition(".")[0]
-        if rest and base:
-            found.setdefault(base, []).append(name)
+        own = base.rpartition(".")[0]
+        if rest and own:
+            found.setdefault(own, []).append(name)
+        if stem[-1:].isdigit():
+            found.setdefault(base if rest.isdigit() else stem.rpartition("-")[0], []).append(name)
     return found
 
 
@@ -252,6 +262,17 @@ def listed(path: str, names: Callable[[str], list[str]] = os.listdir) -> list[Pi
         Piece(one.number, os.path.join(folder, one.name), one.packing, float(one.first), one.last + 1.0)
         for one in found
     ]
+
+
+def _foreign(path: str, names: Callable[[str], list[str]]) -> list[Piece]:
+    from pserv.system.foreign import foreign  # only for who reads all that there is
+
+    folder, base = place(path)
+    try:
+        found = foreign(folder, base, names(folder))
+    except OSError:
+        return []
+    return [Piece(FOREIGN, one.path, one.packing, one.first, one.last) for one in found]
 
 
 def open_regular(path: str) -> int:

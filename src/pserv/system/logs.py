@@ -59,7 +59,7 @@ def _read(asked: dict[str, Any], sock: socket.socket, outbox: Outbox) -> None:
     _allow_files()
     files = asked["files"]
     window = min(max(_WINDOWS // max(1, len(files)), _WINDOW[0]), _WINDOW[1])
-    found = archives([one["path"] for one in files], window)
+    found = archives([one["path"] for one in files], window, foreign=True)
     placed = asked.get("places", False)
     sources = [Source(one, archive, choice, outbox, placed=placed) for one, archive in zip(files, found, strict=True)]
     try:

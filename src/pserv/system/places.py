@@ -7,7 +7,7 @@ from binascii import crc32
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from pserv.system.archive import Archive, File, PlainFile
+from pserv.system.archive import FOREIGN, Archive, File, PlainFile
 
 MARK: Final = 32
 """Bytes before a place by which it is known again."""
@@ -63,7 +63,7 @@ def find(archive: Archive, place: Place) -> Found:
     pieces = archive.pieces
     if not pieces:
         return Found(0, 0, place.offset > 0)
-    if not place.sequence:
+    if place == NOWHERE:
         return Found(0, 0)
     for at in _candidates(archive, place):
         file = archive.open(at)
@@ -75,7 +75,7 @@ def find(archive: Archive, place: Place) -> Found:
 
 
 def _candidates(archive: Archive, place: Place) -> Iterator[int]:
-    at = archive.index_of(place.sequence)
+    at = archive.index_of(place.sequence or FOREIGN + 1)
     if at < len(archive.pieces) and archive.pieces[at].sequence == place.sequence:
         yield at
     other = _by_inode(archive, place)
