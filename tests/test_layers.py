@@ -35,7 +35,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "export": ("model", "system.archive", "system.places", "system.scan"),
     "convert": ("convert", "model", "config"),
-    "cli": ("cli", "api.client", "api.failures", "api.operations", "api.routes", "model", "config", "convert", "boot"),
+    "cli": (
+        *("cli", "api.client", "api.failures", "api.operations", "api.routes", "model", "config", "convert", "boot"),
+        "keeper.quickjson",
+    ),
 }
 
 NEVER_IN_RULES = {"os", "time", "asyncio", "socket", "random", "threading", "subprocess", "select"}

@@ -61,6 +61,6 @@ def exception_of(body: object) -> PservError:
         return InvalidConfig(told.mistakes)
     kind = next((kind for name, kind, _status in KINDS if name == told.kind and kind is not InvalidConfig), PservError)
     error = kind(told.message, told.hint)
-    if told.exit_code != error.exit_code and told.exit_code in tuple(ExitCode):
-        error.exit_code = ExitCode(told.exit_code)
+    if told.exit_code != error.exit_code and told.exit_code in ExitCode.ALL:
+        error.exit_code = told.exit_code
     return error

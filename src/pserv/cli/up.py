@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 
 from pserv.api.client import Client
 from pserv.cli import act, launching, stream, target, terminal
-from pserv.cli.following import Follower, until_ended
 from pserv.model.errors import NoSuchService, PservError, Unreachable, UsageError
 from pserv.model.names import is_pattern, no_such, service_of
 
@@ -65,6 +63,8 @@ def _join(arguments: Arguments, socket: str) -> int:
     code = stream.finish(told, as_json, waited=not arguments.flag("no-wait"))
     if arguments.flag("detach"):
         return code
+    from pserv.cli.following import Follower
+
     follower = Follower(socket, _declared(socket), as_json=as_json)
     try:
         terminal.tell("following; Ctrl-C leaves the daemon running")
@@ -128,10 +128,14 @@ class Foreground:
         try:
             services = _declared(started.socket)
             self._check(services)
+            from pserv.cli.following import Follower
+
             follower = Follower(started.socket, services, as_json=self._arguments.flag("json"))
         except BaseException:
             started.release()
             raise
+        import signal  # late: what leaves the daemon running has no use for it
+
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup, and a shell's background
                 signal.signal(number, _order)
@@ -174,9 +178,13 @@ class Foreground:
             stream.outcomes(screen, told.done["outcomes"])
             screen.stream.flush()
         if watched:
+            from pserv.cli.following import until_ended
+
             until_ended(socket, watched, self._ended)
 
     def _ended(self, code: int) -> None:
+        import signal
+
         self._code = code
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin
 
@@ -48,7 +49,7 @@ class Shape:
     of a list or map, the `either` of alternatives, the `options` of a struct of class `cls`.
     """
 
-    __slots__ = ("choices", "cls", "either", "high", "item", "kind", "low", "optional", "options", "positive")
+    __slots__ = ("_options", "choices", "cls", "either", "high", "item", "kind", "low", "optional", "positive")
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -60,8 +61,15 @@ class Shape:
         self.choices: tuple[str, ...] = ()
         self.item: Shape | None = None
         self.either: tuple[Shape, ...] = ()
-        self.options: dict[str, Option] = {}
         self.cls: Any = None
+        self._options: dict[str, Option] | None = None
+
+    @property
+    def options(self) -> dict[str, Option]:
+        """Found out when somebody asks: most structs of options are in no file, and their types take 20 ms to read."""
+        if self._options is None:
+            self._options = {} if self.cls is None else _options(self.cls)
+        return self._options
 
 
 def build(shape: Shape, written: dict[str, Any]) -> Any:
@@ -97,8 +105,12 @@ def shape_of_struct(cls: type[msgspec.Struct]) -> Shape:
     """The shape of a struct of options; its kind is "struct"."""
     shape = Shape("struct")
     shape.cls = cls
-    shape.options = {field.name: Option(field) for field in msgspec.structs.fields(cls)}
     return shape
+
+
+@cache
+def _options(cls: type[msgspec.Struct]) -> dict[str, Option]:
+    return {field.name: Option(field) for field in msgspec.structs.fields(cls)}
 
 
 def _metas(hint: Any) -> list[msgspec.Meta]:

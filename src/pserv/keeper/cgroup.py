@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pserv.keeper import kernel
+from pserv.keeper.forking import Forking
 
 
 class Cgroups:
@@ -52,18 +53,19 @@ def find(cookie: str) -> str | None:
 def open_root(path: str) -> Cgroups | None:
     """Make our folder and see whether a process of ours may join one below it; None when not.
 
-    The only sure test is to do it, in a child of its own: joining needs rights on the common ancestor too.
+    The only sure test is to do it as a run does, in a child of its own: it needs rights on the common ancestor too.
     """
     probe = f"{path}/probe"
     try:
         os.makedirs(probe, exist_ok=True)
-        pid = os.fork()
+        pid, inside = Forking().fork(probe)
     except OSError:
         remove(path)
         return None
     if pid == 0:
         try:
-            join(probe)
+            if not inside:
+                join(probe)
             os._exit(0)
         finally:
             os._exit(1)

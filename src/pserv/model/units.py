@@ -5,8 +5,9 @@ Every `parse_` raises ValueError with a reason that reads on after the written t
 
 from __future__ import annotations
 
-import signal
-from typing import Final
+TYPE_CHECKING = False  # typing and signal are for who needs them: 10 ms of every command
+if TYPE_CHECKING:
+    from typing import Final
 
 DURATION_FORMS: Final = "500ms, 10s, 5m, 2h, 1d, 1h30m, or a number of seconds"
 SIZE_FORMS: Final = "64KB, 10MB, 1GiB, or a number of bytes"
@@ -188,6 +189,8 @@ def write_rate(rate: float) -> str:
 
 def parse_signal(text: str) -> int:
     """The number of `TERM`, `SIGTERM`, `15`, `RTMIN+1`, `RTMAX-1`."""
+    import signal
+
     name = text.strip().upper().removeprefix("SIG")
     if name and _DIGITS.issuperset(name):
         number = int(name[:4])
@@ -207,6 +210,8 @@ def parse_signal(text: str) -> int:
 
 def show_signal(number: int) -> str:
     """`TERM`, `RTMIN+1`; a number that has no name stays one."""
+    import signal
+
     try:
         return signal.Signals(number).name.removeprefix("SIG")
     except ValueError:
@@ -216,6 +221,8 @@ def show_signal(number: int) -> str:
 
 def signal_names() -> list[str]:
     """The names that `parse_signal` knows here, without SIG, for suggestions."""
+    import signal
+
     return [each.name.removeprefix("SIG") for each in signal.Signals]
 
 
