@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pserv.logger.rotated import PART, family, name_of, readable
+from pserv.logger.rotated import family, name_of, readable
 from pserv.system import packing
 from tests.logger.failing import Crash, Crashing
 
@@ -84,6 +84,7 @@ def test_a_call_that_fails_loses_nothing_and_takes_no_room(tmp_path: Path) -> No
             packing.pack(str(folder), NAME, "gzip", calls)
         calls.bury()
         assert content(folder) == DATA
+        assert {path.name for path in folder.glob("a.log*")} <= {NAME, NAME + ".gz"}  # nobody takes a half file for one
         packing.leftovers(str(folder), "a.log")
         assert sum(path.stat().st_size for path in folder.iterdir()) <= len(DATA) * 1.5
         packing.pack(str(folder), NAME, "gzip")
@@ -94,7 +95,7 @@ def test_a_call_that_fails_loses_nothing_and_takes_no_room(tmp_path: Path) -> No
 
 def test_two_at_once_do_not_write_the_same_file(tmp_path: Path) -> None:
     (tmp_path / NAME).write_bytes(DATA)
-    other = tmp_path / (NAME + ".gz" + PART)
+    other = tmp_path / packing.unfinished(NAME, "gzip")
     with other.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert not packing.pack(str(tmp_path), NAME, "gzip")

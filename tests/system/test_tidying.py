@@ -71,9 +71,9 @@ def test_what_is_rotated_is_compressed_and_beginnings_are_removed(tmp_path: Path
     log.write_bytes(b"active\n")
     for number in (1, 2):
         rotated(log, number, 10)
-    begun = tmp_path / f"{family(str(log))[0].name}.gz.part"
+    begun = tmp_path / f".{family(str(log))[0].name}.gz.part"
     begun.write_bytes(b"half")
-    gone = tmp_path / "a.log.00000099.20261123T032407Z-20261123T041500Z.gz.part"
+    gone = tmp_path / ".a.log.00000099.20261123T032407Z-20261123T041500Z.gz.part"
     gone.write_bytes(b"half")
     assert tidied([{"path": str(log), "rotate": {"keep": 5, "size": 1}, "compress": "gzip"}])["trouble"] == {}
     assert [(one.number, one.packing) for one in family(str(log))] == [(1, ".gz"), (2, ".gz")]
@@ -87,7 +87,7 @@ def test_what_cannot_be_done_is_said_and_the_rest_is_done(tmp_path: Path) -> Non
     rotated(bad, 1, 10)
     rotated(good, 1, 10)
     name = family(str(bad))[0].name
-    os.mkdir(tmp_path / f"{name}.gz.part")
+    os.mkdir(tmp_path / f".{name}.gz.part")
     nowhere = tmp_path / "nowhere" / "a.log"
     rows = [{"path": str(log), "rotate": {"size": 1, "keep": 5}, "compress": "gzip"} for log in (bad, nowhere, good)]
     answer = tidied(rows)

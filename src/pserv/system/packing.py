@@ -1,7 +1,7 @@
 """The compression of one rotated file, in steps that a crash at any moment leaves whole. Which file, and when, is told.
 
-`NAME` is written as `NAME.gz.part`, which reaches the disk before it becomes `NAME.gz`, and only then `NAME` goes. So
-there is always one whole file, and whoever comes next sees by the names which steps are left.
+`NAME` is written as `.NAME.gz.part`, which reaches the disk before it becomes `NAME.gz`, and only then `NAME` goes. So
+there is always one whole file, whoever comes next sees by the names which steps are left; `NAME*` finds no half file.
 """
 
 from __future__ import annotations
@@ -43,21 +43,22 @@ def pack(folder: str, name: str, how: str, calls: Calls = os) -> bool:
     To be called again for what was not finished: it goes on where that was left.
     """
     path, final = os.path.join(folder, name), os.path.join(folder, name + SUFFIX[how])
+    half = os.path.join(folder, unfinished(name, how))
     try:
         source = calls.open(path, _READING)
     except FileNotFoundError:
         return False
     try:
         if not _is_there(final, calls):
-            part = calls.open(final + PART, _WRITING, 0o600)
+            part = calls.open(half, _WRITING, 0o600)
             try:
                 if not _lock(part):
                     return False
                 _fill(source, part, packer(how), calls)
                 if not _is_there(path, calls):  # it went by retention meanwhile
-                    calls.unlink(final + PART)
+                    calls.unlink(half)
                     return False
-                calls.rename(final + PART, final)
+                calls.rename(half, final)
             finally:
                 calls.close(part)
             _settle(folder, calls)
@@ -67,11 +68,16 @@ def pack(folder: str, name: str, how: str, calls: Calls = os) -> bool:
     return True
 
 
+def unfinished(name: str, how: str) -> str:
+    """The name of a compressed file while it is written."""
+    return f".{name}{SUFFIX[how]}{PART}"
+
+
 def leftovers(folder: str, base: str, calls: Calls = os) -> list[str]:
     """Remove beginnings of compressed files of a log that nobody is writing; their names. Raises OSError."""
     removed = []
     for name in calls.listdir(folder):
-        if name.startswith(f"{base}.") and name.endswith(PART):
+        if name.startswith(f".{base}.") and name.endswith(PART):
             path = os.path.join(folder, name)
             try:
                 fd = calls.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
