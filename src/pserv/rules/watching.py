@@ -20,9 +20,8 @@ def acts(life: Life) -> bool:
 
 
 class Streak(msgspec.Struct, frozen=True):
-    """How often in a row a file changed soon after the start that its last change had caused."""
+    """How often in a row one file changed soon after a start."""
 
-    path: str = ""
     run: int = 0
     """The run that lived when it changed last."""
     count: int = 0
@@ -32,9 +31,9 @@ class Streak(msgspec.Struct, frozen=True):
         return self.count >= MOST
 
 
-def counted(streak: Streak, life: Life, path: str, now: float) -> Streak:
-    """The streak with one more change."""
-    soon = life.run != streak.run and path == streak.path and now - (life.started or now) < SOON
-    if life.run == streak.run and streak.endless and path == streak.path:
-        soon = now - (life.started or now) < SOON
-    return Streak(path, life.run, streak.count + 1 if soon else 0)
+def counted(streak: Streak | None, life: Life, now: float) -> Streak:
+    """The streak of a file with one more change; None where it has not changed before."""
+    if streak is None:
+        return Streak(life.run)
+    soon = now - (life.started or now) < SOON and (life.run != streak.run or streak.endless)
+    return Streak(life.run, streak.count + 1 if soon else 0)

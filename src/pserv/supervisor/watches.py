@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0
 """Seconds until a watcher that ended is replaced."""
+_PATHS = 32
+"""Of so many files of a service it is known how often they changed right after a start."""
 _TROUBLE = "watch"
 """The key of what is wrong, beside the paths of logs."""
 
@@ -43,7 +45,8 @@ class Watches:
         self._asked: dict[str, dict[str, Any]] = {}
         self._members: dict[str, list[str]] = {}
         """The services (instances) of each group."""
-        self._streaks: dict[str, Streak] = {}
+        self._streaks: dict[str, dict[str, Streak]] = {}
+        """By service and path; of each the paths that changed last."""
         self._reloads: dict[str, bool] = {}
         """Reloads by a command under way, and whether something has changed since they began."""
         session.supervisor.bus.call(self._changed)
@@ -134,7 +137,7 @@ class Watches:
                 watched = ", ".join(self._shown(path) for path in self._asked[name]["roots"])
                 self._session.supervisor.tell(name, "watch", f"watches {watched}")
         elif told["changed"] in self._asked:
-            self._react(told["changed"], told["path"], told["more"])
+            self._react(told["changed"], told["paths"], told["count"])
 
     def _trouble(self, name: str, text: str) -> bool:
         """Keep and tell it where it is news."""
@@ -149,34 +152,40 @@ class Watches:
 
     # What a change means
 
-    def _react(self, group: str, path: str, more: int) -> None:
+    def _react(self, group: str, paths: list[str], count: int) -> None:
         supervisor = self._session.supervisor
-        what = f"a change of {self._shown(path)}" + (f" and {more} more" if more else "")
-        again: list[str] = []
+        again: dict[str, list[str]] = {}
         for name in self._members.get(group, ()):
             life, spec = supervisor.lives[name], supervisor.specs[name]
-            if spec.watch is None or not watching.acts(life) or self._is_own_doing(name, life, path):
+            if spec.watch is None or not watching.acts(life):
                 continue
+            news = [path for path in paths if not self._is_own_doing(name, life, path)]
+            if not news and count <= len(paths):
+                continue
+            what = f"a change of {self._shown((news or paths)[0])}" + (f" and {count - 1} more" if count > 1 else "")
             if spec.watch.on_change == "restart" or life.phase is not Phase.RUNNING:
-                again.append(name)
+                again.setdefault(what, []).append(name)
             elif spec.watch.on_change == "reload" and spec.reload is not None and spec.reload.signal is None:
                 self._reload(name, what)
             else:
                 signal = spec.reload.signal if spec.watch.on_change == "reload" and spec.reload else None
                 self._signal(name, life, signal or parse_signal(spec.watch.on_change), what)
-        try:
-            self._session.orders.restart(again, what)
-        except Refused as refused:
-            supervisor.tell(group, "watch", f"{what}: {refused}")
+        for what, names in again.items():
+            try:
+                self._session.orders.restart(names, what)
+            except Refused as refused:
+                supervisor.tell(group, "watch", f"{what}: {refused}")
 
     def _is_own_doing(self, name: str, life: Life, path: str) -> bool:
         """Whether it has changed so often right after a start that the service itself seems to do it; told then."""
-        streak = watching.counted(self._streaks.get(name, Streak()), life, path, self._session.clock.now())
-        self._streaks[name] = streak
+        own = self._streaks.setdefault(name, {})
+        streak = own[path] = watching.counted(own.pop(path, None), life, self._session.clock.now())
+        if len(own) > _PATHS:
+            del own[next(iter(own))]
         text = ""
-        if streak.endless:
+        if endless := next((path for path, each in own.items() if each.endless), ""):
             text = (
-                f"{self._shown(path)} changes right after each start, so it is not restarted for that any more: "
+                f"{self._shown(endless)} changes right after each start, so it is not restarted for that any more: "
                 "does it write the file itself? Add it to watch.ignore"
             )
         self._trouble(name, text)

@@ -19,6 +19,7 @@ LONGEST: Final = 5.0
 
 
 MOST_COUNTED: Final = 1000
+MOST_TOLD: Final = 16
 
 
 class Group:
@@ -48,7 +49,7 @@ def watcher(sock: socket.socket, argument: str) -> int:
     "own", "debounce"}`; roots are absolute paths, `own` files whose changes do not count, nor what is named after them.
 
     It answers with an object a line: `{"watched": name, "trouble": text}` once the files are watched, and at the end of
-    trouble; `{"changed": name, "path", "more"}` with the first path that changed and how many more.
+    trouble; `{"changed": name, "paths", "count"}` with the first paths that changed, and how many did.
     """
     sock.setblocking(False)
     try:
@@ -120,7 +121,7 @@ class Watcher:
                 group.told = group.files.trouble
                 self._say({"watched": name, "trouble": group.told})
             if group.paths and group.due <= now:
-                self._say({"changed": name, "path": next(iter(group.paths)), "more": len(group.paths) - 1})
+                self._say({"changed": name, "paths": list(group.paths)[:MOST_TOLD], "count": len(group.paths)})
                 group.paths = {}
 
     def _say(self, told: dict[str, Any]) -> None:
