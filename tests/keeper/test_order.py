@@ -18,10 +18,11 @@ Start = Callable[..., Daemon]
 def test_an_order_to_end_counts_once_within_half_a_second(daemon: Start) -> None:
     rig = daemon()
     supervisor = rig.supervisor()
-    rig.process.send_signal(signal.SIGTERM)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        rig.process.send_signal(number)
     report = supervisor.report("order")
-    assert (report["what"], report["count"], report["signal"]) == ("end", 1, signal.SIGTERM)
-    rig.process.send_signal(signal.SIGINT)
+    assert (report["what"], report["count"]) == ("end", 1)
+    assert report["signal"] in (signal.SIGTERM, signal.SIGINT)
     assert select.select([supervisor.channel], [], [], 0.6)[0] == []  # the same order, and the time until a second
     rig.process.send_signal(signal.SIGINT)
     report = supervisor.report("order")

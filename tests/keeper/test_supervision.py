@@ -70,7 +70,7 @@ def test_ends_are_not_missed_while_there_is_no_supervisor(daemon: Start) -> None
 
 
 def test_a_silent_supervisor_is_replaced(daemon: Start) -> None:
-    rig = daemon(ack_timeout=0.3)
+    rig = daemon(ack_timeout=1.0)
     supervisor = rig.supervisor()
     pid = supervisor.up("web", 1, "exec sleep 1000")
     os.kill(supervisor.pid, signal.SIGSTOP)
@@ -84,11 +84,11 @@ def test_a_silent_supervisor_is_replaced(daemon: Start) -> None:
 
 
 def test_a_supervisor_that_acknowledges_stays(daemon: Start) -> None:
-    rig = daemon(ack_timeout=0.3)
+    rig = daemon(ack_timeout=1.0)
     supervisor = rig.supervisor()
     supervisor.up("web", 1, "sleep 0.2; exit 0")
     supervisor.report("exited", 1)
-    supervisor.up("web", 2, "sleep 0.5; exit 0")
+    supervisor.up("web", 2, "sleep 1.1; exit 0")
     supervisor.report("exited", 2)
     assert alive(supervisor.pid)
 

@@ -24,6 +24,7 @@ from tests.logger.pretend_keeper import PATIENCE, Outlet, PretendKeeper, Seat
 from tests.logger.test_exactly_once import WRITER, bytes_of, pieces, wait_for_writing
 from tests.logger.test_worker import memory
 from tests.rounds import EACH_LINE, KILLS
+from tests.stillness import still
 
 JSON = {"format": "json", "service": "web"}
 
@@ -153,8 +154,7 @@ def test_a_prompt_without_an_end_costs_nothing(keeper: PretendKeeper, tmp_path: 
     seat = keeper.seat(outlet)
     outlet.print(b"one\nname? ")
     written(tmp_path / "a.log", 1)
-    select.select([], [], [], 0.5)  # the watch goes to sleep
-    before = cpu_switches(seat)
+    before = still(lambda: cpu_switches(seat), 0.5)  # the watch goes to sleep
     select.select([], [], [], 0.3)
     assert cpu_switches(seat) == before
     outlet.print(b"x")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pserv.keeper.protocol import Channel, pair
 from tests.logger.pretend_keeper import PATIENCE, PretendKeeper, Seat
+from tests.stillness import still
 
 
 def memory(seat: Seat) -> int:
@@ -119,8 +120,7 @@ def test_it_does_not_wake_up_when_nothing_is_printed(keeper: PretendKeeper, tmp_
     seat = keeper.seat(outlet)
     outlet.print(b"x" * 60_000)
     seat.drain(outlet)
-    select.select([], [], [], 0.5)  # the watch goes to sleep
-    before = switches(seat)
+    before = still(lambda: switches(seat), 0.5)  # the watch goes to sleep
     select.select([], [], [], 0.5)
     assert switches(seat) == before
 

@@ -10,6 +10,7 @@ import pytest
 
 from pserv.api import operations as op
 from tests.scenarios.daemon import Daemon
+from tests.stillness import still
 
 RELOADS = int(os.environ.get("PSERV_TEST_RELOADS", "25"))
 """500 take two minutes; growth shows in fewer."""
@@ -60,8 +61,7 @@ def test_an_idle_daemon_never_wakes_up(tmp_path: Path) -> None:
     with Daemon(tmp_path, sleepers(5)) as daemon:
         daemon.up()
         pids = own_processes(daemon)
-        subprocess.run(["sleep", "1"], check=True)  # the streak's and the client's last timers
-        before = [switches(pid) for pid in pids]
+        before = still(lambda: [switches(pid) for pid in pids], 1.0)  # the streak's and the client's last timers
         subprocess.run(["sleep", "4"], check=True)
         assert [switches(pid) for pid in pids] == before
 
@@ -93,6 +93,7 @@ def test_a_service_costs_few_descriptors(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(180)
 def test_reloads_cost_no_pid_no_descriptor_and_no_memory(tmp_path: Path) -> None:
     with Daemon(tmp_path, sleepers(3)) as daemon:
         daemon.up()
