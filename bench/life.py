@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import measure
+from alive import takes_part
 from drivers import Daemon, Floor, Load
 from figures import Book
 from stage import Stage
@@ -12,9 +13,9 @@ from stage import Stage
 
 def starts(stage: Stage, book: Book, contenders: tuple[type[Daemon], ...], count: int, rounds: int) -> None:
     """Start, look at memory and descriptors, stop; in turn, so that a drift of the machine meets all alike."""
-    for _ in range(rounds):
+    for turn in range(rounds):
         for contender in contenders:
-            if count or contender is not Floor:
+            if takes_part(contender, turn) and (count or contender is not Floor):
                 with contender(stage, Load(count)) as daemon:
                     _one_life(daemon, book, count)
 

@@ -117,7 +117,7 @@ def plan(scene: Stage, book: Book, options: argparse.Namespace) -> list[Measurem
         lives(1, 5, "start"),
         lives(100, 4, "start", "stop"),
         lives(1000, 2, "start"),
-        Measurement({"stop"}, partial(life.slow_stops, scene, book, who, rounds(3))),
+        Measurement({"stop"}, partial(life.slow_stops, scene, book, who, rounds(2))),
         Measurement({"restart"}, partial(alive.restarts, scene, book, who, 0, rounds(30, 3))),
         Measurement({"restart"}, partial(alive.restarts, scene, book, who, 100, rounds(30, 3))),
         Measurement({"status"}, partial(_one, scene, book, who, rounds(20, 3))),
