@@ -226,19 +226,19 @@ def test_how_output_is_written_may_change_and_is_kept_for_the_next_logger(daemon
     db_pid = supervisor.up("db", 2, "exec sleep 1000", stdout={**file("/db"), "log": {"a": 1}})
     given = [first.op("stream")[0] for _ in range(3)]
     assert [(row["run"], row["name"], row["pid"]) for row in given] == [
-        (1, "stdout", 0),
-        (1, "stderr", 0),
-        (2, "stdout", 0),
+        (1, "stdout", web_pid),
+        (1, "stderr", web_pid),
+        (2, "stdout", db_pid),
     ]
     out, err, db = (row["id"] for row in given)
-    born = {"op": "settings", "id": db, "log": {"a": 1}, "run": 2, "name": "stdout", "pid": db_pid}
-    assert first.op("settings")[0] == born
+    assert given[2]["target"]["log"] == {"a": 1}
     supervisor.send({"op": "settings", "logs": {"web": {"a": 1}, "db": {"a": 1}, "nobody": {}}})
     facts = {"op": "settings", "log": {"a": 1}, "run": 1, "pid": web_pid}
     assert first.op("settings")[0] == {**facts, "id": out, "name": "stdout"}
     assert first.op("settings")[0] == {**facts, "id": err, "name": "stderr"}
     supervisor.send({"op": "settings", "logs": {"db": {}}})
-    assert first.op("settings")[0] == {**born, "log": {}}
+    plain = {"op": "settings", "id": db, "log": {}, "run": 2, "name": "stdout", "pid": db_pid}
+    assert first.op("settings")[0] == plain
     os.kill(first.pid, signal.SIGKILL)
     second = rig.logger()
     again = [second.op("stream")[0] for _ in range(3)]

@@ -130,16 +130,20 @@ class Endings:
 
     def _settle(self, run: Run, left: list[Process]) -> None:
         """The main process ended: see whether that was all, and begin to tell it."""
+        silent = False
+        if run.failure is None and not run.told:
+            run.told = True
+            # First: what is to be done here is done while the logger writes.
+            silent = not self._streams.drain(
+                run.number, self._drain_timeout, run.streams, lambda lines, printed: self._tell(run, lines, printed)
+            )
         if self._membership.empty(run, left):
             self._gone(run)
         else:
             run.strays.update(process.pid for process in left)
             self._wait_for(run)
-        if run.failure is None and not run.told:
-            run.told = True
-            self._streams.drain(
-                run.number, self._drain_timeout, run.streams, lambda lines, printed: self._tell(run, lines, printed)
-            )
+        if silent:
+            self._tell(run, [], 0)
 
     def _tell(self, run: Run, lines: list[str], printed: int) -> None:
         """The output is written, or was given up on: report the end, once."""

@@ -123,7 +123,8 @@ class Keeper:
         if not self.boot.log:
             return
         read_end, write_end = os.pipe()
-        self.streams.add(LOG_KEY, 0, "stderr", {"kind": "file", "path": self.boot.log}, False, read_end)
+        own = self.streams.add(LOG_KEY, 0, "stderr", {"kind": "file", "path": self.boot.log}, False, read_end)
+        self.streams.born([own], os.getpid())
         os.dup2(write_end, 1)
         os.dup2(write_end, 2)
         os.close(write_end)

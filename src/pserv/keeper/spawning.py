@@ -177,7 +177,6 @@ class Spawning:
     def _fail(self, key: str, number: int, failure: SpawnError, inbox: Inbox, opened: list[Stream]) -> None:
         """There is no such run, and will be none."""
         inbox.close()
-        self._streams.born(opened, -1)
         for stream in opened:
             self._streams.drop(stream)
         self._reports.add(
@@ -242,11 +241,7 @@ class Spawning:
         self._check_room()
         self._check_written(key, target)
         reading, writing = os.pipe()
-        try:
-            opened.append(self._streams.add(key, number, name, target, False, reading))
-        except OSError:
-            os.close(writing)
-            raise
+        opened.append(self._streams.add(key, number, name, target, False, reading))
         return writing
 
     def _terminal(self, key: str, number: int, launch: Message, opened: list[Stream], ends: list[int]) -> child.Stdio:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from pserv.keeper.link import Trace
 from pserv.keeper.loggers import Loggers
@@ -40,19 +40,12 @@ class Streams:
     # A stream's life.
 
     def add(self, key: str, run: int, name: str, target: Message, terminal: bool, fd: int) -> Stream:
-        """Take over the read end and give it to a worker. Raises OSError (EMFILE), and has closed it then."""
+        """Take over the read end; a worker gets it when it is `born`."""
         self.last_stream += 1
         stream = Stream(self.last_stream, key, run, name, target, terminal, fd)
         self.streams[stream.id] = stream
         if key == LOG_KEY:
             self._own = target["path"]
-        worker = self.loggers.main()
-        if worker is not None:
-            try:
-                self._give(worker, stream)
-            except OSError:
-                self.drop(stream)
-                raise
         return stream
 
     def inherited(self, target: Message) -> Message:
@@ -87,11 +80,10 @@ class Streams:
             self._tell_settings(stream)
 
     def born(self, streams: list[Stream], pid: int) -> None:
-        """These are the output of this process; -1: there will be none."""
+        """These are the output of this process from now on."""
         for stream in streams:
             stream.pid = pid
-            if "log" in stream.target or "prefix" in stream.target:
-                self._tell_settings(stream)
+        self.adopt(streams)
 
     def _tell_settings(self, stream: Stream) -> None:
         if stream.worker is not None:
@@ -129,9 +121,12 @@ class Streams:
 
     # Who has which.
 
-    def adopt(self) -> None:
-        """Give every stream without a worker to one, started if need be and if there may be one more."""
-        orphans = [stream for stream in self.streams.values() if stream.worker is None]
+    def adopt(self, streams: Iterable[Stream] | None = None) -> None:
+        """Give every stream, or these, without a worker to one, started if need be and if there may be one more."""
+        among = self.streams.values() if streams is None else streams
+        orphans = [stream for stream in among if stream.worker is None]
+        if streams is not None and not orphans:
+            return
         worker = self.loggers.main() or self.loggers.hire()
         if worker is None:
             return
@@ -158,19 +153,22 @@ class Streams:
 
     # The end of a run's output.
 
-    def drain(self, run: int, seconds: float, streams: list[Stream], done: Callable[[list[str], int], None]) -> None:
-        """Call `done(last lines, bytes printed)` when the pipes are empty, or after that time without."""
+    def drain(self, run: int, seconds: float, streams: list[Stream], done: Callable[[list[str], int], None]) -> bool:
+        """Call `done(last lines, bytes printed)` later, when the pipes are empty, or after that time without.
+
+        False when there is nobody to wait for; then it is not called.
+        """
         by_worker: dict[int, list[int]] = {}
         for stream in streams:  # closed ones too: the worker that wrote them knows their last lines
             if stream.worker is not None and stream.worker.stuck is None and stream.worker.link is not None:
                 by_worker.setdefault(stream.worker.number, []).append(stream.id)
         if not by_worker:
-            done([], 0)
-            return
+            return False
         self._drains[run] = Drain(done, set(by_worker))
         self._loop.at(("drain", run), time.monotonic() + seconds, lambda: self._drained(run))
         for number, ids in by_worker.items():
             self.loggers.send(self.loggers.workers[number], {"op": "drain", "run": run, "ids": ids})
+        return True
 
     def drained_by(self, worker: Worker) -> None:
         """The worker, dead or stuck, will answer no drain any more."""
