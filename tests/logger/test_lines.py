@@ -27,6 +27,7 @@ from tests.rounds import EACH_LINE, KILLS
 from tests.stillness import still
 
 JSON = {"format": "json", "service": "web"}
+SOURCE = str(Path(__file__).parents[2] / "src")
 
 
 def outlet_with(keeper: PretendKeeper, path: Path | str, log: dict[str, Any], run: int = 1) -> Outlet:
@@ -294,6 +295,10 @@ def test_what_is_not_wanted_is_not_imported(keeper: PretendKeeper, tmp_path: Pat
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout.split()
     assert "pserv.logger.worker" in told
     assert not {"ctypes", "pserv.logger.lines", "pserv.logger.formats"} & set(told)
+    code = "import sys, pserv.logger.format_json, pserv.logger.lines, pserv.logger.worker; print(*sys.modules)"
+    command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {SOURCE!r}); {code}"]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout.split()
+    assert not {"json", "re", "typing", "threading"} & set(told)
 
 
 def limited(rate: float, burst: int) -> dict[str, Any]:

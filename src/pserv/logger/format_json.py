@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Callable, Iterator
-from json.encoder import encode_basestring
-from typing import TYPE_CHECKING, Any, Final
 
+from pserv.keeper import quickjson
 from pserv.logger.formats import Buffers, between
 
+try:
+    from _json import encode_basestring  # type: ignore[import-not-found,unused-ignore]  # `json` brings `re`: a megabyte
+except ImportError:
+    from json.encoder import encode_basestring
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from pserv.logger.facts import Facts
     from pserv.logger.settings import Settings
 
-Scanner = Callable[[str, int], tuple[Any, int]]
-"""Value and end of the JSON that begins there; raises StopIteration where none does, ValueError where it is wrong."""
+    Scanner = Callable[[str, int], tuple[Any, int]]
+    """Value and end of the JSON that begins there. Raises StopIteration where none does, ValueError for a wrong one."""
 
 _NO_CONTROLS: Final = bytes(code for code in range(256) if code >= 0x20 or code == 0x0A)
 _SHORT: Final = {0x08: b"\\b", 0x09: b"\\t", 0x0C: b"\\f", 0x0D: b"\\r"}
@@ -26,6 +31,7 @@ _END_OF_PIECE: Final = b'","partial":true}\n'
 
 LEVELS: Final = ("level", "severity", "lvl")
 """Keys of a line that is an object whose value is lifted as `level`: the first that is a text or a number."""
+_INFINITE: Final = (float("inf"), float("-inf"))
 MESSAGES: Final = ("message", "msg")
 """Keys whose text is the message; without one it is the line."""
 
@@ -43,10 +49,8 @@ class Json:
             "stream": facts.stream,
             "pid": facts.pid or None,
         }
-        self._facts = json.dumps(told, separators=(",", ":"))[1:-1].encode()
-        self._scan: Scanner | None = None
-        if settings.parse == "json":
-            self._scan = vars(json.JSONDecoder(parse_constant=_refuse))["scan_once"]
+        self._facts = quickjson.dumps(told)[1:-1].encode()
+        self._scan: Scanner | None = _scanner() if settings.parse == "json" else None
 
     def section(self, text: bytes, partial: bool, stamp: bytes) -> Buffers:
         """The objects of whole lines, or of one piece of a line."""
@@ -87,7 +91,7 @@ def _first(printed: dict[str, Any], keys: tuple[str, ...], types: tuple[type, ..
 
 
 def _level(value: str | float | None) -> bytes:
-    if value is None or value in (math.inf, -math.inf):  # 1e999 is JSON, and more than there is a number for
+    if value is None or value in _INFINITE:  # 1e999 is JSON, and more than there is a number for
         return b""
     return b',"level":%b' % (_text(value) if isinstance(value, str) else repr(value).encode())
 
@@ -95,6 +99,22 @@ def _level(value: str | float | None) -> bytes:
 def _text(value: str) -> bytes:
     """A text in quotes; half a surrogate pair, which JSON can name and UTF-8 cannot, is replaced."""
     return encode_basestring(value).encode(errors="replace")
+
+
+def _scanner() -> Scanner:
+    """Of JSON as it is defined: its numbers are finite."""
+    try:
+        from _json import make_scanner  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        import json
+
+        found: Scanner = vars(json.JSONDecoder(parse_constant=_refuse))["scan_once"]
+        return found
+
+    class Options(quickjson.Options):
+        parse_constant = staticmethod(_refuse)  # type: ignore[assignment]
+
+    return make_scanner(Options)  # type: ignore[arg-type]  # typeshed takes the context for a scanner
 
 
 def _refuse(constant: str) -> None:
