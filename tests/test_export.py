@@ -128,6 +128,46 @@ def test_truncated_by_logrotate(log: Path, at: str) -> None:
         assert taken(cursor) == [b"4"]
 
 
+def logrotate(log: Path) -> None:
+    """As it does with `create` and without compression."""
+    first = log.with_name(f"{log.name}.1")
+    if first.exists():
+        first.rename(log.with_name(f"{log.name}.2"))
+    log.rename(first)
+    log.touch()
+
+
+def test_renamed_by_logrotate(log: Path, at: str) -> None:
+    """All lines are the same: only the inode tells which file they are of. What was rotated before is not asked for."""
+    log.with_name(f"{log.name}.1").write_text("before\n")
+    append(log, "same\n" * 20)
+    with Cursor(at, str(log)) as cursor:
+        assert taken(cursor, lines=10) == [b"same"] * 10
+        logrotate(log)
+        append(log, "same\n" * 30)
+        assert taken(cursor, lines=5) == [b"same"] * 5
+    with Cursor(at, str(log)) as cursor:
+        assert taken(cursor) == [b"same"] * 35
+        logrotate(log)
+        append(log, "new\n")
+        logrotate(log)
+        append(log, "newer\n")
+        assert taken(cursor) == [b"new", b"newer"]
+        assert cursor.lost == (0, 0)
+
+
+def test_a_file_of_logrotates_that_is_removed_before_it_was_read(log: Path, at: str) -> None:
+    append(log, "1\n2\n3\n")
+    with Cursor(at, str(log)) as cursor:
+        assert taken(cursor, lines=1) == [b"1"]
+        logrotate(log)
+        append(log, "4\n")
+        assert taken(cursor, lines=1) == [b"2"]
+        log.with_name(f"{log.name}.1").unlink()
+        assert taken(cursor) == [b"4"]
+        assert cursor.lost.files == 1
+
+
 def test_from_the_end_on(log: Path, at: str) -> None:
     append(log, "old\n")
     with Cursor(at, str(log), start="end") as cursor:

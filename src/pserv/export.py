@@ -22,7 +22,7 @@ from typing import Final, NamedTuple, Self
 
 from pserv.model.errors import PservError
 from pserv.system import places
-from pserv.system.archive import Archive, File, Unreadable, archives
+from pserv.system.archive import FOREIGN, Archive, File, Unreadable, archives
 from pserv.system.places import Place
 from pserv.system.scan import forward
 
@@ -105,7 +105,7 @@ class Cursor:
         Empty (false) when nothing new is there; a line without its end is not. Asked again it gives the same again.
         Raises PservError for a log that cannot be read.
         """
-        (archive,) = archives([self.log])
+        archive = self._archive()
         try:
             return self._batch(archive, lines, size)
         except (OSError, Unreadable) as error:
@@ -193,6 +193,18 @@ class Cursor:
         finally:
             archive.close()
 
+    def _archive(self) -> Archive:
+        """The log's files. Of those that somebody else has rotated what the cursor has begun to read, and what follows:
+        they can be known again as long as they are not compressed."""
+        place = self._place
+        (archive,) = archives([self.log], foreign=place is not None)
+        if place is not None:
+            foreign = [piece for piece in archive.pieces if piece.sequence == FOREIGN and not piece.packing]
+            begun = next((at for at, piece in enumerate(foreign) if places.is_at(piece, place)), len(foreign))
+            own = [piece for piece in archive.pieces if piece.sequence != FOREIGN]
+            archive.pieces = [*foreign[begun:], *own]
+        return archive
+
     def _batch(self, archive: Archive, most: int, size: int) -> Batch:
         found = places.Found(0, 0) if self._place is None else places.find(archive, self._place)
         lost = self._missed(archive, found)
@@ -221,6 +233,8 @@ class Cursor:
         place = self._place
         if place is None or not found.lost:
             return Lost()
+        if place.sequence == FOREIGN:
+            return Lost(1, 0)  # compressed or removed by whoever rotated it
         now = archive.pieces[found.at].sequence if found.at < len(archive.pieces) else archive.sequence
         there = {piece.sequence for piece in archive.pieces if piece.path != archive.path}
         gone = [sequence for sequence in self._ahead if sequence not in there]
@@ -249,7 +263,7 @@ def _sizes(archive: Archive, first: int) -> dict[int, int]:
     """Bytes of the files from this one on that will not grow any more, as far as they tell without being read."""
     found = {}
     for piece in archive.pieces[first : first + _AHEAD]:
-        if piece.path == archive.path:
+        if piece.path == archive.path or piece.sequence == FOREIGN:
             continue
         try:
             with open(piece.path, "rb") as file:

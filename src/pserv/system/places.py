@@ -7,7 +7,7 @@ from binascii import crc32
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from pserv.system.archive import FOREIGN, Archive, File, PlainFile
+from pserv.system.archive import FOREIGN, Archive, File, Piece, PlainFile
 
 MARK: Final = 32
 """Bytes before a place by which it is known again."""
@@ -75,30 +75,30 @@ def find(archive: Archive, place: Place) -> Found:
 
 
 def _candidates(archive: Archive, place: Place) -> Iterator[int]:
+    """The file with its inode, which rename(2) keeps, before the one with its number: lines may all be the same."""
     at = archive.index_of(place.sequence or FOREIGN + 1)
-    if at < len(archive.pieces) and archive.pieces[at].sequence == place.sequence:
-        yield at
-    other = _by_inode(archive, place)
-    if other is not None and other != at:
-        yield other
+    numbered = at if at < len(archive.pieces) and archive.pieces[at].sequence == place.sequence else None
+    if numbered is not None and is_at(archive.pieces[numbered], place):
+        yield numbered
+        return
+    if place.inode:
+        for other in range(len(archive.pieces) - 1, -1, -1):
+            if is_at(archive.pieces[other], place):
+                yield other
+                break
+    if numbered is not None:
+        yield numbered
 
 
-def _by_inode(archive: Archive, place: Place) -> int | None:
-    """The plain file that has its inode; rename(2) keeps that."""
-    wanted = (place.device, place.inode)
-    if wanted == (0, 0):
-        return None
-    for at in range(len(archive.pieces) - 1, -1, -1):
-        piece = archive.pieces[at]
-        if piece.packing:
-            continue
-        try:
-            status = os.stat(piece.path)
-        except OSError:
-            continue
-        if (status.st_dev, status.st_ino) == wanted:
-            return at
-    return None
+def is_at(piece: Piece, place: Place) -> bool:
+    """Whether it is the very file, not compressed since."""
+    if piece.packing:
+        return False
+    try:
+        status = os.stat(piece.path)
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) == (place.device, place.inode)
 
 
 def _mark(file: File | None, offset: int) -> int:
