@@ -112,7 +112,7 @@ class World:
         told = self.keeper.notes.get(DAEMON)
         self._make(DaemonNote() if told is None else record.decode_daemon(told), safe=safe)
         for name, text in self.keeper.notes.items():
-            if name != DAEMON:
+            if not name.startswith("@"):
                 self.supervisor.adopt(name, record.decode(text))
         self.orders.declare(self.document)
         self.orders.align("resumed supervisor")

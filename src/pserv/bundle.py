@@ -26,18 +26,20 @@ class Bundle:
     Put on `sys.meta_path` it is asked before the disk. Descriptors stay open across forks and close on exec.
     """
 
-    def __init__(self, packages: Iterable[str]) -> None:
-        """Collect every module of these packages. Raises ImportError for a package that is not installed."""
+    def __init__(self, packages: Iterable[str], modules: Iterable[str] = ()) -> None:
+        """Collect every module of these packages, and further ones. Raises ImportError for what is not installed."""
         self._code: dict[str, tuple[int, int, str, bool]] = {}
         self._extensions: dict[str, tuple[int, str]] = {}
         self._fd = memory.holding(name="pserv-code")
         self._size = 0
         for package in packages:
-            parent, _, _ = package.rpartition(".")
-            spec = PathFinder.find_spec(package, sys.modules[parent].__path__ if parent else None)
-            if spec is None or not spec.submodule_search_locations:
+            spec = _found(package)
+            if not spec.submodule_search_locations:
                 raise ImportError(f"no package named {package}")
             self._collect(package, next(iter(spec.submodule_search_locations)))
+        for module in modules:
+            spec = _found(module)
+            self._add(module, str(spec.origin), bool(spec.submodule_search_locations))
 
     @property
     def descriptors(self) -> set[int]:
@@ -85,6 +87,14 @@ class Bundle:
         os.pwrite(self._fd, code, self._size)
         self._code[name] = (self._size, len(code), path, package)
         self._size += len(code)
+
+
+def _found(name: str) -> ModuleSpec:
+    parent, _, _ = name.rpartition(".")
+    spec = PathFinder.find_spec(name, sys.modules[parent].__path__ if parent else None)
+    if spec is None:
+        raise ImportError(f"no module named {name}")
+    return spec
 
 
 def _compiled(path: str) -> bytes:

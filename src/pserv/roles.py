@@ -18,15 +18,20 @@ if TYPE_CHECKING:
     from pserv.supervisor.main import Session
 
 HELD = ("pserv.model", "pserv.rules", "pserv.supervisor", "pserv.system", "pserv.logger", "pserv.api", "msgspec")
+HELD_MODULES = (
+    *("pserv.fetching", "pserv.config", "pserv.config.env_files", "pserv.config.files", "pserv.config.findings"),
+    *("pserv.config.interpolate", "pserv.config.nodes", "pserv.config.places", "pserv.config.variables"),
+)
 """Packages of which a fork imports what the keeper has not. With all of it in the keeper a fork would take half as long
-again, and the pages that both then write to would be there twice."""
+again, and the pages that both then write to would be there twice. Of the code that reads configurations only what
+reads env files."""
 
 
 class Roles:
     """What a fork of the keeper can be, by name. Logger and asker are loaded now, other code is held."""
 
     def __init__(self) -> None:
-        self._bundle = Bundle(HELD)
+        self._bundle = Bundle(HELD, HELD_MODULES)
         self.table: dict[str, Role] = {
             "supervisor": self.supervisor,
             "logger": logger,
@@ -36,6 +41,7 @@ class Roles:
             "tidy": self.tidy,
             "pid_file": self.pid_file,
             "watcher": self.watcher,
+            "fetcher": self.fetcher,
         }
 
     @property
@@ -75,6 +81,13 @@ class Roles:
         from pserv.system import watching
 
         return watching.watcher(channel, argument)
+
+    def fetcher(self, channel: socket.socket, argument: str) -> int:
+        """Who reads env files and secrets."""
+        sys.meta_path.insert(0, self._bundle)
+        from pserv import fetching
+
+        return fetching.fetcher(channel, argument)
 
     def supervisor(self, channel: socket.socket, argument: str) -> int:
         """The supervisor, on this channel to the keeper."""

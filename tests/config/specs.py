@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from pserv.config.shapes import COMMANDS, SERVICE, Shape, build
 from pserv.model.kinds import ALL
+from pserv.model.secrets import KINDS
 from pserv.model.spec import ServiceSpec
 
 _CHARACTERS = st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="$")
@@ -32,6 +33,7 @@ _SIMPLE: dict[str, st.SearchStrategy[Any]] = {
     "period": st.sampled_from([0.0, 60.0, 3600.0, 86400.0, 604800.0, 21600.0]),
     "rate": st.one_of(st.integers(1, 10**6).map(float), st.floats(0.001, 10**6)),
     "signal": st.sampled_from([1, 2, 3, 9, 10, 15]),
+    "consequence": st.sampled_from(["restart", "none", "HUP"]),
     "reaction": st.sampled_from(["restart", "reload", "HUP"]),
     "octal": st.integers(0, 0o7777),
     "port": st.integers(1, 65535),
@@ -58,6 +60,9 @@ def values(shape: Shape) -> st.SearchStrategy[Any]:
         assert shape.item is not None
         names = NAMES.map(lambda name: f"{name}-x")
         return st.dictionaries(names, structs(shape.item), max_size=3)
+    if shape.kind == "secrets":
+        assert shape.item is not None
+        return st.dictionaries(NAMES, secrets(shape.item), max_size=3)
     if shape.positive:
         return _SIMPLE[shape.kind].filter(bool)
     if shape.choices:
@@ -67,7 +72,7 @@ def values(shape: Shape) -> st.SearchStrategy[Any]:
         return st.integers(int(low), int(high)) if shape.kind == "integer" else st.floats(low, high)
     if shape.kind == "size" and shape.high is not None:
         return st.integers(int(shape.low or 0), int(shape.high))
-    if shape.kind in ("list", "hooks"):
+    if shape.kind in ("list", "hooks", "env_files"):
         assert shape.item is not None
         return st.lists(values(shape.item), max_size=3).map(tuple)
     return _SIMPLE[shape.kind]
@@ -83,6 +88,21 @@ def structs(shape: Shape) -> st.SearchStrategy[Any]:
         said = said.filter(lambda written: str(written.get("shell", "x")).strip())
         return st.tuples(said, st.fixed_dictionaries({}, optional=optional)).map(lambda p: build(shape, p[0] | p[1]))
     return st.fixed_dictionaries(required, optional=optional).map(lambda written: build(shape, written))
+
+
+def secrets(shape: Shape) -> st.SearchStrategy[Any]:
+    """Secrets from one source each."""
+    optional = {name: values(option.shape) for name, option in shape.options.items()}
+    ways = {name: optional.pop(name) for name in (*KINDS, "provider")}
+    key = optional.pop("key")
+    optional["refresh"] = st.integers(1, 10**6).map(float)
+
+    def of(way: str) -> st.SearchStrategy[Any]:
+        more = {**optional, "key": key} if way in ("dir", "provider") else optional
+        return st.fixed_dictionaries({way: ways[way]}, optional=more)
+
+    said = st.sampled_from(sorted(ways)).flatmap(of)
+    return said.map(lambda written: build(shape, {**written, **({"deliver": "file"} if "path" in written else {})}))
 
 
 def services() -> st.SearchStrategy[ServiceSpec]:

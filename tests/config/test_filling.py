@@ -116,7 +116,7 @@ def test_a_secret_value_is_never_told(tmp_path: Path) -> None:
 
 
 def test_mistakes_of_the_file_beside(tmp_path: Path) -> None:
-    env_file = "A=1\nthis is none\nB=\"open\nC=$NONE\nD='$NONE'\nE=$A\nF=pa$\n"
+    env_file = "A=1\nthis is none\nB=\"open\nC=${NONE}\nD='$NONE'\nE=$A\nF=pa$\n"
     told = mistakes(tmp_path, "services: {web: {command: a $A}}", env_file)
     assert [(Path(each.file).name, each.line) for each in told] == [(".env", 2), (".env", 3), (".env", 4), (".env", 7)]
     assert "NAME=value" in told[0].message

@@ -66,6 +66,7 @@ from .lives import (
     waiting,
 )
 from .ready_cases import lives_on
+from .reference_cases import reference_cases
 from .run_cases import ends, exits, spawns
 from .scheduled_cases import SCHEDULED
 
@@ -309,4 +310,5 @@ CASES = (
     *hook_cases(),
     *SCHEDULED,
     *lazy_cases(),
+    *reference_cases(),
 )

@@ -77,10 +77,12 @@ class Case:
         wall: float = 0.0,
         due: Due | None = None,
         answer: str = "",
+        references: str = "",
+        read: bool = False,
     ) -> None:
         self.before, self.event, self.after, self.effects = before, event, after, effects
         self.spec, self.late = spec, late
-        self.situation = Situation(NOW, 0.5, NEXT, blocked, hopeless, until, wall, due, answer)
+        self.situation = Situation(NOW, 0.5, NEXT, blocked, hopeless, until, wall, due, answer, references, read)
 
     @property
     def cell(self) -> tuple[Phase, type[Event]]:

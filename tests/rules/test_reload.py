@@ -13,6 +13,7 @@ from pserv.model.listening import Socket
 from pserv.model.log import Rate
 from pserv.model.needs import Need
 from pserv.model.probe import File, Health, Http, Log, Ready, Tcp, Unix
+from pserv.model.secrets import EnvFile, Secret
 from pserv.model.spec import Backoff, DaemonSpec, Document, Extends, ServiceSpec, Stop, StopStep
 from pserv.model.watching import Watch
 from pserv.rules import reload
@@ -31,6 +32,8 @@ CHANGED: dict[str, Any] = {
     "extends": Extends("base"),
     "profiles": ("dev",),
     "env": {"PORT": "2"},
+    "env_file": (EnvFile("/srv/app.env"),),
+    "secrets": {"KEY": Secret(env="KEY")},
     "inherit_env": ("LANG",),
     "cwd": "/srv",
     "user": "app",
@@ -92,6 +95,8 @@ FIXED = {
     "command",
     "shell",
     "env",
+    "env_file",
+    "secrets",
     "inherit_env",
     "cwd",
     "user",
@@ -153,7 +158,7 @@ def test_every_option_is_seen_with_its_class(option: str) -> None:
     for old, new in ((BEFORE, after), (after, BEFORE)):
         found = reload.differences(old, new)
         seen = {each.option: each.live for each in found}
-        named = "env.PORT" if option == "env" else option
+        named = {"env": "env.PORT", "secrets": "secrets.KEY"}.get(option, option)
         assert seen[named] is (option not in FIXED)
         assert all(each.text.startswith(each.option) for each in found)
         (step,) = reload.diff(document(web=old), document(web=new))

@@ -21,6 +21,7 @@ from pserv.model.graph import Graph
 from pserv.model.names import service_of
 from pserv.model.states import Phase
 from pserv.model.status import Launch, Outcome, Status, Story
+from pserv.rules import dependencies, references
 from pserv.rules.decision import signal_name
 from pserv.rules.secrecy import mask
 from pserv.rules.selection import select
@@ -60,7 +61,7 @@ class Handlers:
         for name in self._select(request.names):
             story = self._answers.story(name, self._orders.pending(name))
             last = [line async for line in reading.lines(self._session, [name], op.Logs(lines=STORY_LINES))]
-            lines = tuple(line.text for line in last)
+            lines = tuple(self._supervisor.hidden(name, line.text) for line in last)
             stories.append(msgspec.structs.replace(story, lines=lines))
         return stories
 
@@ -71,8 +72,9 @@ class Handlers:
         return graph(self._select(request.names), supervisor.specs, supervisor.lives)
 
     async def do_show(self, request: op.Names, peer: Peer) -> dict[str, Launch]:
+        supervisor = self._supervisor
         return {
-            name: show(name, self._supervisor.specs[name], self._supervisor.places)
+            name: show(name, supervisor.specs[name], supervisor.records[name], supervisor.places)
             for name in self._select(request.names)
         }
 
@@ -123,15 +125,42 @@ class Handlers:
         self._orders.stop(names)
         return self._settle(names, request, left)
 
-    def do_restart(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
+    async def do_restart(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         names = self._named("restart", request)
+        stale = [name for name in names if self._supervisor.stale(name)]
+        unread = await self._read_first(names)
+        names = [name for name in names if name not in unread]
+        note = f"{', '.join(stale)}: with the configuration as it was reloaded" if stale else ""
         if request.rolling:
             self._orders.roll(names)
-            return self._rolled(names, request.timeout) if request.wait else self._as_it_is(names, "")
-        stale = [name for name in names if self._supervisor.stale(name)]
-        names = self._orders.restart(names)
-        note = f"{', '.join(stale)}: with the configuration as it was reloaded" if stale else ""
-        return self._settle(names, request, note)
+            steps = self._rolled(names, request.timeout) if request.wait else self._as_it_is(names, "")
+        else:
+            steps = self._settle(self._orders.restart(names), request, note)
+        async with aclosing(steps) as items:
+            async for item in items:
+                if unread and isinstance(item, op.Done):
+                    item = op.Done(False, (*self._not_restarted(unread), *item.outcomes), item.message)
+                yield item
+
+    async def _read_first(self, names: list[str]) -> dict[str, str]:
+        """Env files and secrets of what runs, so that a source that fails takes nothing down; why not, by name."""
+        supervisor = self._supervisor
+        restarted = dependencies.restarted_with(names, supervisor.specs, supervisor.lives)
+        read = [name for name in (*names, *restarted) if references.needed(supervisor.specs[name])]
+        running = [name for name in read if supervisor.lives[name].pid]
+        if not running:
+            return {}
+        unread = await self._session.resolving.prepare(running)
+        for name in unread.keys() - set(names):
+            self._session.resolving.keep_last(name, unread.pop(name))
+        return unread
+
+    def _not_restarted(self, unread: dict[str, str]) -> list[Outcome]:
+        lives = self._supervisor.lives
+        told = {name: f"cannot restart {name}: {why}; it runs on" for name, why in unread.items()}
+        return [
+            Outcome(name, False, lives[name].state, why, 0.0, lives[name].pid or None) for name, why in told.items()
+        ]
 
     async def do_scale(self, request: op.ScaleTo, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         services = self._supervisor.document.services
@@ -262,7 +291,9 @@ class Handlers:
             )
         if not request.argv:
             raise UsageError("cannot run nothing: a command is missing", f"pserv exec {name} -- COMMAND")
-        launch = launches.command_launch(self._supervisor.specs[name], request.argv, self._supervisor.places, name)
+        if references.needed(self._supervisor.specs[name]) and self._supervisor.records[name].values is None:
+            await self._session.resolving.first(name)
+        launch = launches.command_launch(self._supervisor.given(name), request.argv, self._supervisor.places, name)
         tasks = self._session.tasks
         deadline = None if request.timeout is None else tasks.time() + request.timeout
         with Command(self._session, launch, request.stdin.encode()) as run:

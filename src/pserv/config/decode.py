@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from pserv.config import environment, hooks, neighbours, overriding, probing, scalars, schedules, sockets
+from pserv.config import environment, hooks, neighbours, overriding, probing, scalars, schedules, secrets, sockets
 from pserv.config.findings import Findings, Path, Wrong, short, shown
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
 from pserv.config.overriding import Written
@@ -19,7 +19,7 @@ UNSET: Final = object()
 """An empty section (`env:` with all its lines commented out) is as good as none."""
 
 _MAY_BE_EMPTY: Final = frozenset(
-    ("struct", "list", "words", "arguments", "environment", "map", "needs", "hooks", "sockets")
+    ("struct", "list", "words", "arguments", "environment", "env_files", "map", "needs", "hooks", "secrets", "sockets")
 )
 _FEW: Final = 12
 
@@ -44,6 +44,8 @@ class Decoder:
             "address": lambda shape, node, path: sockets.address(node, shape),
             "sockets": lambda shape, node, path: sockets.several(self, shape, node, path),
             "hooks": lambda shape, node, path: hooks.several(self, shape, node, path),
+            "env_files": lambda shape, node, path: secrets.env_files(self, shape, node, path),
+            "secrets": lambda shape, node, path: secrets.several(self, self._findings, shape, node, path),
         }
 
     def struct(self, shape: Shape, node: Mapping, path: Path) -> Written:

@@ -79,6 +79,12 @@ def written(shape: Shape, value: Any, *, defaults: bool = True) -> Any:
         assert shape.item is not None
         forms = {name: _struct(shape.item, each, False) for name, each in value.items()}
         return {name: form["listen"] if form.keys() == {"listen"} else form for name, form in forms.items()}
+    if shape.kind in ("env_files", "secrets"):
+        assert shape.item is not None
+        if shape.kind == "secrets":
+            return {name: _struct(shape.item, each, False) for name, each in value.items()}
+        files = [_struct(shape.item, each, False) for each in value]
+        return [form["path"] if form.keys() == {"path"} else form for form in files]
     if isinstance(value, tuple):
         return [written(shape.item, each) if shape.item else each for each in value]
     return msgspec.to_builtins(value)

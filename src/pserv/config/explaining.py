@@ -29,11 +29,21 @@ TOP: Final = {
     ),
     "groups": ("Tags for several services: names or globs.", "a mapping", 'groups: {back: [db, "work*"]}'),
     "services": ("The services, by name.", "a mapping", 'services: {web: {command: "serve --all"}}'),
+    "secrets": (
+        "Values that stand in no file of Pserv: in a service by name; at the top where they come from, for all.",
+        "a mapping",
+        'secrets: {DB_PASSWORD: {exec: "pass show db"}}',
+    ),
+    "env_file": (
+        "Files of variables of a service, at the top of all; a later one wins over those before it, `env` over all.",
+        "a path, or a list",
+        "env_file: [app.env, {path: local.env, required: false}]",
+    ),
     "daemon": ("What is declared of the daemon itself.", "options below", "daemon: {shutdown_timeout: 30s}"),
 }
 """Keys of a file that are no option of a service: what each is, its value, an example."""
 
-_NAMED: Final = ("needs", "sockets")
+_NAMED: Final = ("needs", "secrets", "sockets")
 """Kinds whose options belong to something that a user named."""
 
 _FEW: Final = 12
@@ -137,9 +147,8 @@ def _near(shape: Shape, name: str, before: list[str]) -> str:
     from difflib import get_close_matches
 
     elsewhere = [path for path in known() if path.rpartition(".")[2] == name]
-    near = [".".join([*before, each]) for each in get_close_matches(name, [*shape.options], 1, 0.6)]
-    if not before:
-        near = near or get_close_matches(name, TOP, 1, 0.6)
+    here = [*shape.options, *([] if before else TOP)]
+    near = [".".join([*before, each]) for each in get_close_matches(name, here, 1, 0.6)]
     found = elsewhere[:3] or near or get_close_matches(".".join([*before, name]), known(), 1, 0.6)
     if found:
         return f"did you mean {' or '.join(found)}?"

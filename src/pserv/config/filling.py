@@ -28,7 +28,7 @@ def fill(root: Node, variables: Variables, findings: Findings) -> None:
             section = text.replace("-", "_")
             if section.startswith("x_"):
                 continue
-            of_services = section in ("services", "defaults")
+            of_services = section in ("services", "defaults", "secrets", "env_file")
             root.pairs[text] = key, filling.node(value, (section,), interpolate.template if of_services else _FINAL)
 
 
@@ -64,6 +64,8 @@ class _Filling:
             if path == ("services",):
                 self._findings.service = text
             this = _FINAL if options and name in LEFT_ALONE else how
+            if name == "env" and (path == ("defaults",) or path[:-1] == ("services",)):
+                this = interpolate.variable
             node.pairs[text] = key, self.node(value, (*path, text), this)
             self._findings.service = service
 

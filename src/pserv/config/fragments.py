@@ -9,6 +9,7 @@ import fnmatch
 from collections.abc import Sequence as Several
 from typing import Any, Final
 
+from pserv.config import check_secrets, secrets
 from pserv.config.bases import Bases
 from pserv.config.declared import Declared, Part, lookup
 from pserv.config.decode import Decoder
@@ -19,9 +20,10 @@ from pserv.config.overriding import Written, merge, over, settled
 from pserv.config.places import is_name
 from pserv.config.scalars import suggestion
 from pserv.config.shapes import DAEMON, SERVICE, build
+from pserv.model.secrets import Source
 from pserv.model.spec import DaemonSpec
 
-TOP: Final = ("name", "include", "daemon", "defaults", "groups", "services")
+TOP: Final = ("name", "include", "daemon", "secrets", "env_file", "defaults", "groups", "services")
 OWN: Final = ("name", "extends", "profiles")
 """What a service says of itself alone: nobody inherits it."""
 
@@ -40,6 +42,9 @@ class Configuration:
         self._default_parts: list[Part] = []
         self._groups: dict[str, tuple[tuple[str, ...], Node]] = {}
         self._set: dict[Path, tuple[Node, int]] = {}
+        self._env_files: tuple[Any, ...] = ()
+        self.providers: dict[str, Source] = {}
+        """The top level's `secrets`."""
 
     def add(self, file: Loaded) -> None:
         """Reads what one file declares."""
@@ -87,6 +92,20 @@ class Configuration:
         self._settings("defaults", self._defaults, written, mapping)
         self._default_parts.insert(0, (mapping, written))
 
+    def _read_env_file(self, node: Node) -> None:
+        """Files for every service, below its own."""
+        read = self._decoder.option(SERVICE.options["env_file"].shape, node, ("env_file",))
+        if isinstance(read, tuple) and self._once(("env_file",), self._env_files, read, node):
+            self._env_files = read
+
+    def _read_secrets(self, node: Node) -> None:
+        mapping = self._mapping(node, "secrets")
+        if mapping is None:
+            return
+        for name, source in secrets.providers(self._decoder, self._findings, mapping).items():
+            if self._once(("secrets", name), self.providers.get(name), source, lookup(mapping, name) or mapping):
+                self.providers[name] = source
+
     def _read_groups(self, node: Node) -> None:
         """Names for several services: a tag that they need not bear themselves."""
         mapping = self._mapping(node, "groups")
@@ -119,6 +138,7 @@ class Configuration:
             return node
         value = shown(node.text) if isinstance(node, Scalar) else node.called
         hint = 'write services: {web: {command: "prog a b"}}' if section == "services" else "write `option: value`"
+        hint = 'write secrets: {vault: {exec: "vault kv get …"}}' if section == "secrets" else hint
         self._findings.add((section,), f"{value} where a mapping is expected", hint, node)
         return None
 
@@ -184,8 +204,12 @@ class Configuration:
             written = over(SERVICE, self._defaults, declared.written) if self._defaults else declared.written
             if name in groups:
                 written = {**written, "tags": tuple(dict.fromkeys((*written.get("tags", ()), *groups[name])))}
+            if self._env_files:
+                written = {**written, "env_file": (*self._env_files, *written.get("env_file", ()))}
             declared.parts += self._default_parts
             declared.spec = build(SERVICE, _derived(settled(written)))
+            if declared.spec.secrets:
+                check_secrets.complete(declared, self.providers, self._findings)
         left_out = {
             name: wanted
             for name, declared in self.services.items()

@@ -21,6 +21,7 @@ MAX_DEPTH: Final = 50
 """`${` in the default of a default."""
 
 OURS: Final = "pserv."
+SECRETS: Final = "secrets."
 
 _FIRST: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
 _NAME: Final = _FIRST | frozenset("0123456789")
@@ -38,20 +39,32 @@ def template(text: str, look: Look) -> str:
     return _Text(text, look, escaped=True).whole()
 
 
+def variable(text: str, look: Look) -> str:
+    """The same for the value of a variable of a service, the one place where `${secrets.NAME}` may stand."""
+    return _Text(text, look, escaped=True, secrets=True).whole()
+
+
 def final(text: str, look: Look) -> str:
     """The same for a text that nothing is filled into later: `$$` has become `$`."""
     return _Text(text, look, escaped=False).whole()
 
 
+def private(text: str, look: Look) -> str:
+    """The same for a text that may be a password: what is Wrong with it is told without a word of it."""
+    return _Text(text, look, escaped=False, private=True).whole()
+
+
 class _Text:
     """A text that is being read, from the left."""
 
-    __slots__ = ("_at", "_depth", "_escaped", "_look", "_made", "_text")
+    __slots__ = ("_at", "_depth", "_escaped", "_look", "_made", "_private", "_secrets", "_text")
 
-    def __init__(self, text: str, look: Look, *, escaped: bool) -> None:
+    def __init__(self, text: str, look: Look, *, escaped: bool, secrets: bool = False, private: bool = False) -> None:
         self._text = text
         self._look = look
         self._escaped = escaped
+        self._secrets = secrets
+        self._private = private
         self._at = 0
         self._made = 0
         self._depth = 0
@@ -103,13 +116,18 @@ class _Text:
             part = self._braced(wanted=wanted)
             self._depth -= 1
             return part
+        if following == "(" and self._private:
+            raise Wrong("a '$(' stands in its value, which only a shell understands", "write $$( for a literal $(")
         if following == "(":
             message = f"{shown(text)} has '$(' in it, which only a shell understands"
             raise Wrong(message, f'write shell: "{short(text)}", or $$( for a literal $(')
         if following not in _FIRST:
             raise Wrong("a '$' stands before nothing that is a name", "write $$ for a literal $")
         name = self._name()
-        return self._value(name, self._look(name), f"${name}") if wanted else ""
+        value = self._look(name) if wanted else ""
+        if value is None and self._private:
+            raise Wrong("a '$' in its value stands before nothing that is set", "write $$ for a literal $")
+        return self._value(name, value, f"${name}") if wanted else ""
 
     def _braced(self, *, wanted: bool) -> str:
         start = self._at
@@ -126,7 +144,8 @@ class _Text:
             return self._value(name, self._look(name), f"${{{name}}}") if wanted else ""
         if not form or form not in "-?+":
             forms = "${V}, ${V:-default}, ${V-default}, ${V:?error}, ${V?error}, ${V:+other} and ${V+other}"
-            raise Wrong(f"'${{{short(self._text[start : self._at])}' is no form that there is", f"there are {forms}")
+            written = name if self._private else short(self._text[start : self._at])
+            raise Wrong(f"'${{{written}' is no form that there is", f"there are {forms}")
         value = self._look(name) if wanted else None
         present = bool(value) if colon else value is not None
         if form == "-":
@@ -147,6 +166,13 @@ class _Text:
             raise Wrong("has a '${' without its '}'", "close it, or write $${ for a literal ${")
         self._at = end + 1
         fact = self._text[start:end]
+        if fact.startswith(SECRETS) and not self._private:
+            if self._secrets:
+                return f"${{{fact}}}"
+            hint = f"write it in env, as the value of a variable: {{NAME: ${{{short(fact)}}}}}"
+            raise Wrong(f"${{{short(fact)}}} can stand in env only: elsewhere others could see it", hint)
+        if wanted and not fact.startswith(OURS) and self._private:
+            raise Wrong("a '${' in its value has a dot, and stands for nothing", "write $${ for a literal ${")
         if wanted and not fact.startswith(OURS):
             raise Wrong(
                 f"there is no ${{{short(fact)}}}", "with a dot there are Pserv's own facts: ${pserv.instance} …"

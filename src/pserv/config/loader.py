@@ -16,7 +16,7 @@ from contextlib import contextmanager
 import msgspec
 
 import pserv
-from pserv.config import places
+from pserv.config import check_secrets, places
 from pserv.config.bases import Bases
 from pserv.config.check import Check
 from pserv.config.declared import Declared
@@ -104,6 +104,7 @@ def read(
         sources, left_out = _read(absolute, environ, wanted, findings, configuration)
         root = places.root_folder(absolute[0])
         Check(findings, configuration.services, left_out, root, uid).run()
+        check_secrets.run(findings, configuration.services, environ)
     except TooMany:
         raise _rejected(findings, configuration) from None
     if findings.mistakes and not (skip_invalid and not findings.general):

@@ -15,8 +15,9 @@ _PAGE: Final = """# Options
 <!-- Written by docs/generate.py from src/pserv/model/spec.py: change it there. -->
 
 A configuration is one file, `pserv.yaml` or `pserv.toml`, or several of them. Its keys are `name`, `include`,
-`daemon`, `defaults` (any option of a service, for all that do not set it), `groups`, `services`, and `x-…`, which is
-not read and is a place for anchors. In keys `-` and `_` are the same. Relative paths are relative to the file they
+`daemon`, `defaults` (any option of a service, for all that do not set it), `env_file` (for every service, below its
+own), `secrets` ([where they come from](secrets.md)), `groups`, `services`, and `x-…`, which is not read and is a place
+for anchors. In keys `-` and `_` are the same. Relative paths are relative to the file they
 stand in.
 
 A duration is written `500ms`, `10s`, `5m`, `2h`, `1d`, `1h30m`, or as a number of seconds; a size `64KB`, `10MB`,
@@ -77,17 +78,20 @@ def options_page() -> str:
     return "\n".join(parts)
 
 
+_OF_SEVERAL: Final = ("list", "needs", "hooks", "sockets", "env_files", "secrets")
+
+
 def _section(title: str, shape: Shape, path: str) -> str:
     lines = [f"## {title}", "", first_sentence(shape), ""]
     lines += ["| option | value | default | | what |", "|---|---|---|---|---|"]
     structs: list[tuple[str, Shape]] = []
     for option in shape.options.values():
         lines.append(_row(option))
-        inner = option.shape.item if option.shape.kind in ("list", "needs", "hooks", "sockets") else option.shape
+        inner = option.shape.item if option.shape.kind in _OF_SEVERAL else option.shape
         if inner is not None and inner.kind == "struct" and inner.cls not in PAIRS:
             # All hooks have the same options.
             name = "HOOK" if option.shape.kind == "hooks" else option.name
-            name += {"needs": ".SERVICE", "sockets": ".NAME"}.get(option.shape.kind, "")
+            name += {"needs": ".SERVICE", "sockets": ".NAME", "secrets": ".NAME"}.get(option.shape.kind, "")
             if (name, inner.cls) not in [(known, each.cls) for known, each in structs]:
                 structs.append((name, inner))
     sections = [_section(f"`{path}.{name}`", inner, f"{path}.{name}") for name, inner in structs]

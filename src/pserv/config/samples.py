@@ -79,6 +79,18 @@ _VALUES: Final = {
     "hooks.KIND.shell": '"./migrate && ./seed"',
     "reload.shell": '"kill -HUP $(cat web.pid)"',
     "sockets.NAME.type": "datagram",
+    "env_file": "[app.env, {path: local.env, required: false}]",
+    "env_file.path": "app.env",
+    "secrets": '{DB_PASSWORD: {exec: "pass show db"}}',
+    "secrets.NAME.exec": '"vault kv get -field=password secret/db"',
+    "secrets.NAME.file": "/run/secrets/db_password",
+    "secrets.NAME.env": "CI_DB_PASSWORD",
+    "secrets.NAME.dir": "/run/secrets",
+    "secrets.NAME.path": "/run/web/password",
+    "secrets.NAME.refresh": "1h",
+    "secrets.NAME.on_change": "HUP",
+    "secrets.NAME.provider": "vault",
+    "secrets.NAME.key": "db/password",
 }
 """Where the kind of a value does not say enough, by the option's dotted name."""
 
@@ -103,7 +115,7 @@ _KINDS: Final = {
 
 _BESIDE_IT: Final = {
     f"sockets.NAME.{of_a_file}": "listen: unix:/run/web.sock" for of_a_file in ("mode", "user", "group", "type")
-}
+} | {"secrets.NAME.key": "provider: vault"}
 """What must stand beside an option itself."""
 
 _BESIDE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
@@ -111,6 +123,8 @@ _BESIDE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "reload": ("command: ./reload.sh", ("command", "shell", "signal")),
     "sockets.NAME": ("listen: 8080", ("listen",)),
     "extends": ("service: base", ("service",)),
+    "env_file": ("path: app.env", ("path",)),
+    "secrets.NAME": ("exec: pass show db", ("exec", "file", "env", "dir", "provider")),
     "PROBE": ("tcp: 5432", ("http", "tcp", "unix", "exec", "file", "log", "fd")),
     "PROBE.file": ("path: /run/web.ready", ("path",)),
     "watch": ("paths: [src]", ("paths",)),
@@ -120,7 +134,7 @@ _BESIDE: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
 """What must stand beside an option, unless one of these does, by the name of what they all belong to."""
 
 
-_CALLED: Final = {"sockets": "http", "depends_on": "db"}
+_CALLED: Final = {"sockets": "http", "depends_on": "db", "secrets": "DB_PASSWORD"}
 """What a user may have named."""
 
 
@@ -164,7 +178,7 @@ def _first(shape: Shape) -> str:
 def _general(names: list[str]) -> str:
     """The dotted name, with a word for what a user names and for what is alike."""
     parts = list(names)
-    if parts[0] in ("depends_on", "sockets") and len(parts) > 1:
+    if parts[0] in ("depends_on", "secrets", "sockets") and len(parts) > 1:
         parts[1] = "NAME"
     if parts[0] == "hooks" and len(parts) > 1:
         parts[1] = "KIND"

@@ -52,6 +52,9 @@ EXPECTED: Final = {
     "rate": f"a rate: {units.RATE_FORMS}",
     "signal": f"a signal: {units.SIGNAL_FORMS}",
     "reaction": "restart, reload, or a signal",
+    "consequence": "restart, none, or a signal",
+    "env_files": "a path, or a list of them",
+    "secrets": "a mapping of names to where each comes from",
     "octal": f"permission bits in octal: {units.OCTAL_FORMS}",
     "words": "a word, or a list of words",
     "needs": "a list of services, or a mapping of services to conditions",
@@ -304,16 +307,22 @@ def yaml_quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _reaction(node: Scalar, shape: Shape) -> str:
-    """What follows a change: a word, or a signal by its name."""
-    word = filled(node, shape).strip()
-    if word.lower() in ("restart", "reload"):
-        return word.lower()
-    try:
-        return units.show_signal(units.parse_signal(word))
-    except ValueError:
-        near = suggestion(word, ("restart", "reload", *units.signal_names()))
-        raise Wrong(f"{shown(word)} is neither restart nor reload nor a signal", near or "write restart") from None
+def _what_follows(*words: str) -> Callable[[Scalar, Shape], str]:
+    """What follows a change: one of these words, or a signal by its name."""
+
+    def read(node: Scalar, shape: Shape) -> str:
+        word = filled(node, shape).strip()
+        if word.lower() in words:
+            return word.lower()
+        try:
+            return units.show_signal(units.parse_signal(word))
+        except ValueError:
+            near = suggestion(word, (*words, *units.signal_names()))
+            raise Wrong(
+                f"{shown(word)} is neither {' nor '.join(words)} nor a signal", near or "write restart"
+            ) from None
+
+    return read
 
 
 READERS: Final[dict[str, Callable[[Scalar, Shape], Any]]] = {
@@ -336,5 +345,6 @@ READERS: Final[dict[str, Callable[[Scalar, Shape], Any]]] = {
     "rate": _unit(units.parse_rate),
     "signal": _unit(units.parse_signal),
     "octal": _unit(units.parse_octal),
-    "reaction": _reaction,
+    "reaction": _what_follows("restart", "reload"),
+    "consequence": _what_follows("restart", "none"),
 }

@@ -16,7 +16,7 @@ from pserv.config.scalars import (
     SERVICE_PORT,
     TRUE,
 )
-from pserv.config.shapes import COMMANDS, DAEMON, HOOK, PAIRS, SERVICE, SHORT, Option, Shape
+from pserv.config.shapes import COMMANDS, DAEMON, HOOK, PAIRS, SERVICE, SHORT, SOURCE, Option, Shape
 from pserv.model.probe import KINDS, Http
 
 Json = dict[str, Any]
@@ -72,6 +72,7 @@ _KINDS: Final[dict[str, Json]] = {
         ]
     },
     "reaction": {"type": ["string", "integer"]},
+    "consequence": {"type": ["string", "integer"]},
     "octal": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^(0o)?[0-7]+$"}]},
     "words": _WORDS,
     "port": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"const": SERVICE_PORT}]},
@@ -120,6 +121,15 @@ def json_schema() -> Json:
             },
             "daemon": {"$ref": "#/$defs/daemon"},
             "defaults": {"$ref": "#/$defs/service", "description": "Options of all services that do not set them."},
+            "secrets": {
+                "type": "object",
+                "additionalProperties": _struct_schema(SOURCE),
+                "description": "Where secrets come from, by names that services refer to.",
+            },
+            "env_file": {
+                **_shape_schema(SERVICE.options["env_file"].shape),
+                "description": "Files of variables of every service, below its own.",
+            },
             "include": {**_WORDS, "description": "Further files, folders or globs, relative to this file."},
             "groups": {
                 "type": "object",
@@ -216,17 +226,23 @@ def _required_schema(shape: Shape) -> Json:
         one = _shape_schema(shape.item)
         forms = [*one["anyOf"], {"type": "array", "items": one}, {"type": "object", "additionalProperties": one}]
         return {"anyOf": forms}
+    if shape.kind == "secrets":
+        assert shape.item is not None
+        one = _shape_schema(shape.item)
+        return {"anyOf": [*_WORDS["anyOf"], {"type": "object", "additionalProperties": one}]}
     if shape.kind in ("integer", "number"):
         limits = {"minimum": shape.low, "maximum": shape.high}
         return {"type": shape.kind, **{name: limit for name, limit in limits.items() if limit is not None}}
     if shape.kind == "hooks":
         hook: Json = {"$ref": "#/$defs/hook"}
         return {"anyOf": [hook, {"type": "array", "items": hook}]}
-    if shape.kind == "list":
+    if shape.kind in ("list", "env_files"):
         assert shape.item is not None
         item = _shape_schema(shape.item)
         return (
-            {"type": "array", "items": item} if shape.item.cls else {"anyOf": [item, {"type": "array", "items": item}]}
+            {"type": "array", "items": item}
+            if shape.item.cls and shape.kind == "list"
+            else {"anyOf": [item, {"type": "array", "items": item}]}
         )
     return _KINDS[shape.kind]
 

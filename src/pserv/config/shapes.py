@@ -13,6 +13,7 @@ from pserv.model.listening import Socket
 from pserv.model.log import Logging, Rate, Rotate
 from pserv.model.needs import Need
 from pserv.model.probe import File, Log, Tcp, Unix
+from pserv.model.secrets import EnvFile, Secret, Source
 from pserv.model.spec import Backoff, DaemonSpec, Extends, ServiceSpec, Stop, StopStep
 from pserv.model.watching import Watch
 
@@ -30,6 +31,8 @@ SHORT: Final[dict[type, str]] = {
     Socket: "listen",
     Extends: "service",
     Rotate: "size",
+    EnvFile: "path",
+    Secret: "provider",
 }
 """Structs that may be written as one value, and the option that it is."""
 
@@ -157,3 +160,5 @@ def _union(arguments: tuple[Any, ...], kind: str) -> Shape:
 SERVICE: Final = shape_of_struct(ServiceSpec)
 DAEMON: Final = shape_of_struct(DaemonSpec)
 HOOK: Final = shape_of_struct(Hook)
+SECRET: Final = shape_of_struct(Secret)
+SOURCE: Final = shape_of_struct(Source)

@@ -14,6 +14,7 @@ from pserv.model.mistakes import Mistake
 from pserv.model.spec import SourceFile
 
 NAME = ".env"
+NOTHING: Mapping[str, str] = {}
 
 
 class Variables:
@@ -46,12 +47,16 @@ class Variables:
 
 
 def assignments(
-    text: str, path: str, environ: Mapping[str, str], mistakes: list[Mistake]
+    text: str,
+    path: str,
+    environ: Mapping[str, str],
+    mistakes: list[Mistake],
+    bare: Mapping[str, str] = NOTHING,
 ) -> dict[str, tuple[str, int]]:
     """The variables of a file of `NAME=value` lines, each with the number of its line.
 
     Quotes, comments and `export` as in compose: within single quotes a `$` is a `$`, elsewhere it refers to the
-    environment or to a line above.
+    environment or to a line above. A name alone is that of a variable of `bare`. No mistake has a word of a value.
     """
     from dotenv.parser import parse_stream  # late: few files need it
 
@@ -65,10 +70,15 @@ def assignments(
         line = binding.original.line + len(lines) - len(lines.lstrip("\n"))
         if binding.error:
             mistakes.append(Mistake("not a line of the form NAME=value", "quote the value: NAME='a b'", path, line, 1))
+        elif binding.key is not None and binding.key in bare and binding.value is None:
+            values[binding.key] = bare[binding.key], line
         elif binding.key is not None and binding.value is not None:
             literal = lines.partition("=")[2].lstrip().startswith("'")
             try:
-                values[binding.key] = (binding.value if literal else interpolate.final(binding.value, look), line)
+                value = binding.value if literal else interpolate.private(binding.value, look)
+                if "\0" in value:
+                    raise Wrong("contains a NUL character", "remove it")
+                values[binding.key] = value, line
             except Wrong as wrong:
                 hint = f"{wrong.hint}, or put the value in single quotes"
                 mistakes.append(Mistake(f"{binding.key}: {wrong.message}", hint, path, line, 1))

@@ -196,6 +196,16 @@ class ListenFailed(Event, frozen=True, tag=True):
     at: float | None = None
 
 
+class Resolved(Event, frozen=True, tag=True):
+    """Its env files and secrets were read."""
+
+
+class Unresolved(Event, frozen=True, tag=True):
+    """One of its env files or secrets could not be read; `why` names it, and never a value."""
+
+    why: str
+
+
 class Configured(Event, frozen=True, tag=True):
     """The spec was exchanged while the service may be running; deadlines are taken anew from it."""
 
@@ -250,6 +260,10 @@ class KillHook(Effect, frozen=True, tag=True):
     run: int
 
 
+class Resolve(Effect, frozen=True, tag=True):
+    """Read its env files and secrets, if that is not under way; `Resolved` or `Unresolved` follows."""
+
+
 class Failed(Effect, frozen=True, tag=True):
     """The run that ended is a failure: keep a crash record."""
 
@@ -262,7 +276,8 @@ class Situation(msgspec.Struct, frozen=True):
     `now` is the monotonic clock in seconds; `chance` a random number in [0, 1) for jitter; `next_run` the id a
     spawn would get; `blocked` why it may not start yet, which is to be looked at again at `until`; `hopeless` why it
     never will; `answer` what the last probe of a run that is not ready said. Of a scheduled service `due` is the first
-    time after now, and `wall` the time since the epoch.
+    time after now, and `wall` the time since the epoch. `references` is what is to be read for it, "" where that is
+    nothing or was read for this order; `read`: what an earlier order read of it is known.
     """
 
     now: float
@@ -274,6 +289,8 @@ class Situation(msgspec.Struct, frozen=True):
     wall: float = 0.0
     due: Due | None = None
     answer: str = ""
+    references: str = ""
+    read: bool = False
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):

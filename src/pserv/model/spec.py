@@ -17,6 +17,7 @@ from pserv.model.listening import Socket
 from pserv.model.log import Logging
 from pserv.model.needs import Need
 from pserv.model.probe import Health, Ready
+from pserv.model.secrets import EnvFile, Secret
 from pserv.model.watching import Watch
 
 FORMAT = 1
@@ -85,6 +86,16 @@ class ServiceSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     description: Annotated[str, live("One line for people.")] = ""
     tags: Annotated[Words, live("Groups on the command line: `pserv stop @workers`.")] = ()
     env: Annotated[dict[str, str], fixed("Environment variables."), Meta(extra={"kind": "environment"})] = {}
+    env_file: Annotated[
+        tuple[EnvFile, ...],
+        Meta(extra={"kind": "env_files"}),
+        fixed("Files of variables, a path or a list; a later one wins over those before it, and `env` over all."),
+    ] = ()
+    secrets: Annotated[
+        dict[str, Secret],
+        Meta(extra={"kind": "secrets"}),
+        fixed("Values that stand in no file of Pserv, by name: variables, files, or `${secrets.NAME}` within `env`."),
+    ] = {}
     inherit_env: Annotated[
         bool | Words | None,
         fixed(

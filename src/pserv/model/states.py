@@ -220,6 +220,8 @@ class Life(msgspec.Struct, frozen=True, omit_defaults=True):
     """It waits for nothing but its schedule."""
     once: bool = False
     """Run by hand while its schedule was stopped: stopped again after it."""
+    anew: bool = False
+    """An operator wants it up, and its env files and secrets are read before its next run."""
 
     @property
     def state(self) -> State:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from pserv.model.events import Configured, Effect, Exited, Failed, Gone, ListenFailed, Signal, Situation, SpawnFailed
+from pserv.model.events import (
+    Configured,
+    Effect,
+    Exited,
+    Failed,
+    Gone,
+    ListenFailed,
+    Signal,
+    Situation,
+    SpawnFailed,
+    Unresolved,
+)
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Ended, Goal, Life, Phase, Result, State
 from pserv.rules import due, hooking, lazy, restart, schedule
@@ -26,6 +37,12 @@ def spawn_failed(spec: ServiceSpec, life: Life, event: SpawnFailed, situation: S
 def listen_failed(spec: ServiceSpec, life: Life, event: ListenFailed, situation: Situation) -> Decision:
     """as the policy says; what cannot be opened is never tried again at once"""
     return follow(spec, lazy.listen_failed(life, event, situation.now), situation, ())
+
+
+def unresolved(spec: ServiceSpec, life: Life, event: Unresolved, situation: Situation) -> Decision:
+    """as the policy says; what cannot be read is never tried again at once"""
+    ended = Ended(Result.EXIT_CODE, life.run, situation.now, step="references", detail=event.why)
+    return follow(spec, replace(life, ended=ended), situation, ())
 
 
 def exited(spec: ServiceSpec, life: Life, event: Exited, situation: Situation) -> Decision:
@@ -139,7 +156,7 @@ def follow(spec: ServiceSpec, life: Life, situation: Situation, effects: tuple[E
             how = f"; {restart.describe(ended)}"
         return Decision(at_rest(life, Phase.STOPPED, now, life.order + how + loudly), effects)
     if life.again:
-        begun = begin(spec, replace(fresh(life, life.order), woken=life.woken), situation, life.order + loudly)
+        begun = begin(spec, replace(fresh(spec, life, life.order), woken=life.woken), situation, life.order + loudly)
         return Decision(begun.life, effects + begun.effects)
     assert ended is not None
     well_for = ended.at - life.well_at if life.well_at is not None else 0.0

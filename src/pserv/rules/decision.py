@@ -45,6 +45,7 @@ def at_rest(life: Life, phase: Phase, now: float, reason: str, deadline: float |
         listening=life.listening and phase not in AT_REST,
         woken=life.woken,
         quick=life.quick,
+        anew=life.anew and phase not in AT_REST,
     )
 
 

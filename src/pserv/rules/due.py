@@ -15,7 +15,9 @@ def run(spec: ServiceSpec, life: Life, event: Run, situation: Situation) -> Deci
     """pre_start hooks, then spawn, unless something is to be waited for or will never come; its schedule stays"""
     order = f"run by {event.by}"
     once = spec.schedule is not None and (life.once or life.phase in AT_REST)
-    return starting.begin(spec, replace(starting.fresh(life, order), once=once, woken=spec.lazy), situation, order)
+    return starting.begin(
+        spec, replace(starting.fresh(spec, life, order), once=once, woken=spec.lazy), situation, order
+    )
 
 
 def look(
@@ -111,7 +113,7 @@ def begin(spec: ServiceSpec, life: Life, situation: Situation, how: str) -> Deci
     """The run that is due; the time after it is noted in the same decision, so that none is made twice."""
     assert life.due is not None
     order = f"due at {life.due.text}{how}"
-    fresh = replace(starting.fresh(life, order), due=situation.due, once=False)
+    fresh = replace(starting.fresh(spec, life, order), due=situation.due, once=False, anew=life.anew)
     return starting.begin(spec, fresh, situation, order)
 
 

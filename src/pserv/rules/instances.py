@@ -31,6 +31,7 @@ LOOKED_AT = 100
 """Instances of a service that are compared with those of others, where all would take too long."""
 
 _OPENED = "${pserv."
+_SECRET = "${secrets."
 
 
 class Scale(msgspec.Struct, frozen=True):
@@ -180,7 +181,10 @@ def asked_for(value: Any) -> set[str]:
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """The text with `${pserv.…}` replaced and each `$$` a `$`; every other `$` and what is unknown stay as they are."""
+    """The text with `${pserv.…}` replaced and each `$$` a `$`; every other `$` and what is unknown stay as they are.
+
+    Of `${secrets.…}` the `$` becomes a NUL, which no text can have, since a `$${secrets.…}` is no reference.
+    """
     if "$" not in text:
         return text
     parts = []
@@ -191,6 +195,9 @@ def filled(text: str, values: Mapping[str, str]) -> str:
         fact = text[dollar + len(_OPENED) : end] if end >= 0 and text.startswith(_OPENED, dollar) else ""
         if fact in values:
             parts.append(values[fact])
+            at = end + 1
+        elif end >= 0 and text.startswith(_SECRET, dollar):
+            parts.append(f"\0{text[dollar + 1 : end + 1]}")
             at = end + 1
         else:
             parts.append("$")

@@ -30,6 +30,7 @@ from pserv.model.events import (
     MainChanged,
     MainUnknown,
     Ready,
+    Resolved,
     Restart,
     Run,
     Situation,
@@ -40,6 +41,7 @@ from pserv.model.events import (
     Stop,
     Unhealthy,
     Unready,
+    Unresolved,
     WatchdogExpired,
 )
 from pserv.model.spec import ServiceSpec
@@ -106,6 +108,8 @@ TABLE: Table = {
     (WAITING, Configured): Cell(due.look, (*WANTED, STOPPED)),
     (WAITING, DeadlinePassed): Cell(due.look, (*WANTED, STOPPED)),
     (WAITING, ClockChanged): Cell(due.look, (PREPARING, STARTING, WAITING)),
+    (WAITING, Resolved): Cell(starting.resolved, WANTED),
+    (WAITING, Unresolved): Cell(aftermath.unresolved, (WAITING, BACKOFF, FAILED)),
     (WAITING, Gone): Cell(aftermath.buried, (WAITING,)),
     # Its sockets are open, and a connection is waited for.
     (LISTENING, Start): Cell(stay, (LISTENING,)),
@@ -280,6 +284,8 @@ def _late(life: Life, event: Event, now: float) -> bool:
             return run != life.run or life.phase not in (STARTING, RUNNING, STOPPING)
         case Connected(listens=number) | ListenFailed(listens=number):
             return life.phase is not LISTENING or number != life.listens
+        case Resolved() | Unresolved():
+            return life.phase is not WAITING or life.resting or not life.anew
         case DeadlinePassed():
             return life.deadline is None or now < life.deadline
     return False

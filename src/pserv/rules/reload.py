@@ -18,9 +18,10 @@ from msgspec.structs import replace
 from pserv.model import units
 from pserv.model.listening import Socket
 from pserv.model.needs import Need
+from pserv.model.secrets import Secret
 from pserv.model.spec import Document, ServiceSpec
 from pserv.model.status import ReloadStep
-from pserv.rules import dependencies, secrecy
+from pserv.rules import dependencies, references, secrecy
 
 LONGEST = 60
 """Characters of a value that are shown of a change."""
@@ -126,7 +127,9 @@ def _compare(old: Struct, new: Struct, prefix: str = "") -> Iterator[Difference]
         left, right = getattr(old, option.name), getattr(new, option.name)
         if left == right:
             continue
-        if isinstance(left, Struct) and isinstance(right, Struct):
+        if option.kind == "secrets":
+            yield from _compare_secrets(left, right, name)
+        elif isinstance(left, Struct) and isinstance(right, Struct):
             yield from _compare(left, right, f"{name}.")
         elif isinstance(left, Mapping) and option.kind not in ("needs", "sockets"):
             yield from _compare_variables(left, right, name, option.live)
@@ -147,6 +150,15 @@ def _compare_variables(old: Mapping[str, str], new: Mapping[str, str], name: str
             yield Difference(own, _text(own, _show(left), _show(right)), live)
 
 
+def _compare_secrets(old: Mapping[str, Secret], new: Mapping[str, Secret], name: str) -> Iterator[Difference]:
+    for secret in {**old, **new}:
+        own = f"{name}.{secret}"
+        if secret in old and secret in new:
+            yield from _compare(old[secret], new[secret], f"{own}.")
+        else:
+            yield Difference(own, f"{own} {'added' if secret in new else 'removed'}", False)
+
+
 def _text(name: str, left: str, right: str) -> str:
     return f"{name} changed" if left == right else f"{name}: {left} -> {right}"
 
@@ -160,6 +172,7 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     "command": shlex.join,
     "arguments": shlex.join,
     "call": shlex.join,
+    "env_files": lambda files: f"[{', '.join(' '.join(_set(each)) for each in files)}]",
     "sockets": lambda sockets: f"[{', '.join(_socket(name, each) for name, each in sockets.items())}]",
     "needs": lambda needs: f"[{', '.join(_need(name, need) for name, need in needs.items())}]",
 }
@@ -194,7 +207,7 @@ def _show(value: Any, kind: str = "") -> str:
         return f"[{', '.join(f'{each}: {secrecy.masked(each, text)}' for each, text in value.items())}]"
     if isinstance(value, tuple) and kind not in _SHOWN:
         return f"[{', '.join(_show(each) for each in value)}]"
-    text = _SHOWN[kind](value) if kind in _SHOWN else str(value)
+    text = _SHOWN[kind](value) if kind in _SHOWN else references.shown(str(value))
     text = text.replace("\n", "\\n") or '""'
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 

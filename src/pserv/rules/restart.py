@@ -97,7 +97,7 @@ def after(spec: ServiceSpec, ended: Ended, *, attempt: int, hung: int, uptime: f
 
 def describe(ended: Ended) -> str:
     """How a run ended, in words: "exit code 1", "killed by SIGSEGV (core dumped)", "cannot exec /no/such: No …"."""
-    if ended.detail and (not ended.step or ended.step == "hook" or ended.result in (Result.TIMEOUT, Result.WATCHDOG)):
+    if ended.detail and (ended.step in ("", "hook", "references") or ended.result in (Result.TIMEOUT, Result.WATCHDOG)):
         return ended.detail
     if ended.step:
         return describe_step(ended.step, ended.errno, ended.detail, ended.text)

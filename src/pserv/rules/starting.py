@@ -9,6 +9,8 @@ from pserv.model.events import (
     Connected,
     DeadlinePassed,
     DependenciesChanged,
+    Resolve,
+    Resolved,
     Restart,
     Situation,
     Spawn,
@@ -17,7 +19,7 @@ from pserv.model.events import (
 )
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import AT_REST, Goal, Life, Phase
-from pserv.rules import hooking, lazy, readiness, restart, schedule
+from pserv.rules import hooking, lazy, readiness, references, restart, schedule
 from pserv.rules.decision import Decision, at_rest
 
 
@@ -33,20 +35,28 @@ def start_over(spec: ServiceSpec, life: Life, event: Restart, situation: Situati
 
 def _wanted(spec: ServiceSpec, life: Life, situation: Situation, order: str, *, woken: bool = False) -> Decision:
     """What is scheduled waits for its time; a run of it that waits for something else goes on with that."""
-    wanted = replace(fresh(life, order), once=False, woken=woken)
+    wanted = replace(fresh(spec, life, order), once=False, woken=woken)
     if spec.schedule is not None and (life.resting or life.phase in AT_REST):
         return Decision(schedule.rest(spec, wanted, situation, order))
     return begin(spec, wanted, situation, order)
 
 
 def try_again(
-    spec: ServiceSpec, life: Life, event: DependenciesChanged | Configured | DeadlinePassed, situation: Situation
+    spec: ServiceSpec,
+    life: Life,
+    event: DependenciesChanged | Configured | DeadlinePassed | Resolved,
+    situation: Situation,
 ) -> Decision:
     """pre_start hooks, then spawn, unless something is to be waited for, or will never come"""
     reason = life.order
     if life.attempt and life.ended is not None:
         reason = f"restart {life.attempt}; last run: {restart.describe(life.ended)}"
     return begin(spec, life, situation, reason)
+
+
+def resolved(spec: ServiceSpec, life: Life, event: Resolved, situation: Situation) -> Decision:
+    """pre_start hooks, then spawn, unless something else is to be waited for by now"""
+    return try_again(spec, replace(life, anew=False), event, situation)
 
 
 def connected(spec: ServiceSpec, life: Life, event: Connected, situation: Situation) -> Decision:
@@ -80,6 +90,9 @@ def begin(spec: ServiceSpec, life: Life, situation: Situation, reason: str) -> D
     if situation.blocked:
         waits = at_rest(life, Phase.WAITING, situation.now, situation.blocked, situation.until)
         return Decision(replace(waits, listening=bool(spec.sockets)))
+    if situation.references and (life.anew or not situation.read):
+        waits = at_rest(life, Phase.WAITING, situation.now, f"{life.order}: reads {situation.references}")
+        return Decision(replace(waits, listening=bool(spec.sockets), anew=True), (Resolve(),))
     if spec.hooks.pre_start:
         preparing = _begun(spec, life, Phase.PREPARING, situation, reason)
         return hooking.begin(spec, preparing, "pre_start", 0, situation, reason)
@@ -115,6 +128,7 @@ def _begun(spec: ServiceSpec, life: Life, phase: Phase, situation: Situation, re
     )
 
 
-def fresh(life: Life, order: str) -> Life:
-    """Wanted up by an operator: no streak of restarts is held against it."""
-    return replace(life, goal=Goal.UP, order=order, attempt=0, hung=0, restarts=0, woken=False, quick=0)
+def fresh(spec: ServiceSpec, life: Life, order: str) -> Life:
+    """Wanted up by an operator: no streak of restarts is held against it, and what it refers to is read anew."""
+    up = replace(life, goal=Goal.UP, order=order, attempt=0, hung=0, restarts=0, woken=False, quick=0)
+    return replace(up, anew=True) if references.needed(spec) else up

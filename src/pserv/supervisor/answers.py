@@ -75,7 +75,7 @@ class Answers:
             reloading=lives and own.said.run == life.run and own.said.reloading is not None,
             dropped_lines=own.dropped[0],
             dropped_bytes=own.dropped[1],
-            trouble="; ".join((*own.logs.values(), *(f"SIGKILL did not end {text}" for text in life.survivors))),
+            trouble="; ".join((*own.troubles, *(f"SIGKILL did not end {text}" for text in life.survivors))),
         )
 
     def _hooks(self, name: str, life: Life) -> Iterable[tuple[str, float]]:
@@ -143,7 +143,7 @@ class Answers:
         spec, life, own = supervisor.specs[name], supervisor.lives[name], supervisor.records[name]
         out = launches.outputs(name, spec, supervisor.places)
         said = notices.told(own.said, lives=bool(life.pid))
-        trouble = (*said, *self._failing(life, own), *own.logs.values())
+        trouble = (*said, *self._failing(life, own), *own.troubles)
         return Story(
             service=self.rows([name], probes=True)[0],
             description=spec.description,

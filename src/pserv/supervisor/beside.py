@@ -132,7 +132,7 @@ class Beside:
 
     def _start(self, name: str, kind: str, index: int, hook: Hook, life: Life) -> Errand:
         supervisor = self._session.supervisor
-        launch = hook_runs.launch(name, supervisor.specs[name], hook, kind, life, supervisor.places)
+        launch = hook_runs.launch(name, supervisor.given(name), hook, kind, life, supervisor.places)
         return self._session.errands.start(hook_runs.beside_kind(name, kind, index), launch, ())
 
     async def _one(self, errand: Errand, hook: Hook, began: float) -> str:

@@ -15,13 +15,14 @@ from pserv.model.events import (
     Kill,
     KillHook,
     Listen,
+    Resolve,
     RunHook,
     Signal,
     Spawn,
 )
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Crash, Life, Phase
-from pserv.supervisor import hook_runs
+from pserv.supervisor import given, hook_runs
 from pserv.supervisor.record import Record
 from pserv.system import launches
 from pserv.system.launches import Places
@@ -39,6 +40,11 @@ class Subject(msgspec.Struct, frozen=True):
     places: Places
     facts: Message
 
+    @property
+    def given(self) -> ServiceSpec:
+        """The spec with what was read of env files and secrets."""
+        return given.given(self.name, self.spec, self.own, self.places)
+
 
 def commands(effects: tuple[Effect, ...], of: Subject) -> tuple[Message, ...]:
     """In the order of the effects; a crash and what was launched go to the record."""
@@ -46,7 +52,7 @@ def commands(effects: tuple[Effect, ...], of: Subject) -> tuple[Message, ...]:
     for effect in effects:
         if isinstance(effect, Failed):
             of.own.crash = _crash(of)
-        else:
+        elif not isinstance(effect, Resolve):  # which is no command
             found.append(_command(effect, of))
     return tuple(found)
 
@@ -69,9 +75,10 @@ def last_run(effects: tuple[Effect, ...]) -> int:
 def _command(effect: Effect, of: Subject) -> Message:
     match effect:
         case Spawn(run):
-            of.own.launched = launches.fingerprint(of.spec, of.places)
+            of.own.prepared = False
+            of.own.launched = given.fingerprint(of.name, of.spec, of.own, of.places)
             of.own.logged = launches.log(of.name, of.spec)
-            return {"do": "spawn", "run": run, "launch": launches.launch(of.name, of.spec, of.places)}
+            return {"do": "spawn", "run": run, "launch": launches.launch(of.name, of.given, of.places)}
         case Listen(run):
             return {"do": "listen", "run": run, "sockets": launches.sockets(of.spec)}
         case Signal(run, number, scope):
@@ -95,11 +102,12 @@ def _hook(of: Subject) -> Message:
     assert of.life.hook is not None
     kind = of.life.hook.kind
     hook = of.spec.hooks.of(kind)[of.life.hook.index]
-    return hook_runs.launch(of.name, of.spec, hook, kind, of.life, of.places)
+    return hook_runs.launch(of.name, of.given, hook, kind, of.life, of.places)
 
 
 def _crash(of: Subject) -> Crash | None:
     if of.life.ended is None:
         return of.own.crash
     cpu = of.facts.get("utime", 0.0), of.facts.get("stime", 0.0)
-    return Crash(of.life.ended, *cpu, of.facts.get("max_rss", 0), tuple(of.facts.get("lines", of.own.printed)))
+    lines = tuple(given.hidden(of.own, line) for line in of.facts.get("lines", of.own.printed))
+    return Crash(of.life.ended, *cpu, of.facts.get("max_rss", 0), lines)

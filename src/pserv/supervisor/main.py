@@ -12,6 +12,7 @@ from pserv.keeper import quickjson
 from pserv.keeper.protocol import Channel, Message
 from pserv.model.probe import Probe
 from pserv.model.states import Goal
+from pserv.rules import references
 from pserv.supervisor import hook_runs, log_settings, record
 from pserv.supervisor.answers import Answers
 from pserv.supervisor.beside import Beside
@@ -24,7 +25,7 @@ from pserv.supervisor.reloading import Reloading
 from pserv.supervisor.reports import Reports
 from pserv.supervisor.supervisor import Supervisor
 from pserv.supervisor.table import Table
-from pserv.system import daemon_log, launches
+from pserv.system import daemon_log, delivered, launches
 from pserv.system.futures import Future
 from pserv.system.processes import Descriptors, Keeper
 from pserv.system.tasks import Tasks
@@ -32,6 +33,7 @@ from pserv.system.timers import Timer
 
 if TYPE_CHECKING:
     from pserv.supervisor.missed import Missed
+    from pserv.supervisor.resolving import Resolving
     from pserv.supervisor.tidying import Tidying
     from pserv.supervisor.timetable import ClockWatch
     from pserv.supervisor.watches import Watches
@@ -78,6 +80,7 @@ class Session:
         """Connections to the log readers at work."""
         self._paused = False
         self._watches: Watches | None = None
+        self._resolving: Resolving | None = None
 
     async def live(self) -> int:
         """From the first message of the keeper to the end; the exit code."""
@@ -95,7 +98,11 @@ class Session:
         self.keeper_version = message.get("version", "")
         sockets, document = table.sockets(), table.document()
         places = launches.places(
-            document, self.boot.state_dir, container=self.boot.keeper_pid == 1, cookie=self.boot.cookie
+            document,
+            self.boot.state_dir,
+            container=self.boot.keeper_pid == 1,
+            cookie=self.boot.cookie,
+            run_dir=self.boot.run_dir,
         )
         self.supervisor = Supervisor(
             document, places, self.keeper, self.clock, on_bug=self.bug, on_deadlines=self._set_alarm
@@ -108,6 +115,7 @@ class Session:
         self.pid_files = PidFiles(self)
         self.reloading = Reloading(self)
         self.beside = self.supervisor.hooks = Beside(self)
+        self.supervisor.resolve = self._resolve
         self.reports = Reports(self)
         note = self._adopt(table)
         self.orders = Orders(self.supervisor, note, safe=table.safe)
@@ -121,6 +129,7 @@ class Session:
             self.orders.align("resumed supervisor")
             self.orders.resume()
         else:
+            delivered.remove_all(places.secrets)  # what one left who was killed together with its keeper
             for text in document.notes:
                 self.supervisor.tell("", "config", text)
             self.orders.align("daemon start", start=self.boot.start)
@@ -135,6 +144,7 @@ class Session:
         self.notices.resume()
         self.pid_files.look()
         self.watch_files()
+        self.resolve_all()
         self._set_alarm()
 
     def _begin(self, sockets: list[socket.socket]) -> None:
@@ -157,7 +167,10 @@ class Session:
                     pass  # it has ended
             if self._stop_serving is not None:
                 await self._stop_serving()
+            if self._resolving is not None:
+                await self._resolving.remove_all()
         finally:
+            delivered.remove_all(self.supervisor.places.secrets)
             self._end(0)
 
     def _adopt(self, table: Table) -> record.DaemonNote:
@@ -168,8 +181,12 @@ class Session:
                 note = table.daemon_note(row)
             elif not key.startswith("@") and hook_runs.service_of(key) is None:
                 self.supervisor.adopt(key, table.note(row, self.clock.now()))
+        values = [row for row in table.records if str(row["key"]).startswith(record.VALUES)]
+        if values:
+            self.resolving.resume(values)
         for row in table.records:
-            self._adopt_hook(str(row["key"]), row)
+            if not str(row["key"]).startswith(record.VALUES):
+                self._adopt_hook(str(row["key"]), row)
         return note
 
     def _adopt_hook(self, key: str, row: Message) -> None:
@@ -213,6 +230,8 @@ class Session:
                 self.pid_files.stop()
                 if self._watches is not None:
                     self._watches.stop()
+                if self._resolving is not None:
+                    self._resolving.stop()
                 self.keeper.send({"op": "yielded"})
                 if self._alarm is not None:
                     self._alarm.cancel()
@@ -229,6 +248,7 @@ class Session:
 
         self.log("the keeper died: ending all services")
         orphaned.end_all({life.pid for life in self.supervisor.lives.values() if life.pid}, self.boot.cookie)
+        delivered.remove_all(self.supervisor.places.secrets)
         self._end(1)
 
     def watch_clock(self, *, resumed: bool = True) -> None:
@@ -245,6 +265,23 @@ class Session:
 
             if missed.wanted(self.supervisor.specs):
                 self._missed = missed.Missed(self, resumed=resumed)
+
+    @property
+    def resolving(self) -> Resolving:
+        """Loaded with the first service that has an env file or a secret."""
+        if self._resolving is None:
+            from pserv.supervisor.resolving import Resolving
+
+            self._resolving = Resolving(self)
+        return self._resolving
+
+    def _resolve(self, name: str) -> None:
+        self.resolving.begin(name)
+
+    def resolve_all(self) -> None:
+        """What waits for its env files and secrets gets them, and what is refreshed goes by what is declared now."""
+        if self._resolving is not None:
+            self._resolving.look()
 
     def tidy_up(self) -> None:
         """Rotated logs may be declared to be treated otherwise than before."""
@@ -293,9 +330,15 @@ class Session:
         """Log a bug with its traceback, and go on."""
         import traceback  # 0.4 MB that most supervisors never need
 
-        text = "".join(traceback.format_exception(error))
+        text = self._shown("".join(traceback.format_exception(error)))
         self.last_bug = f"{where}:\n{text}"
         self.log(f"bug: {where}: {text}")
+
+    def _shown(self, text: str) -> str:
+        """Without what services were given: an error may quote what it stumbled over."""
+        records = self.supervisor.records if hasattr(self, "supervisor") else {}
+        known = [values for own in records.values() for values in own.known]
+        return references.hidden(text, known) if known else text
 
     def log(self, text: str) -> None:
         """A line in the daemon's own log."""

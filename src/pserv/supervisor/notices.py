@@ -65,7 +65,7 @@ class Notices:
         if life is None or life.run != run:
             self._supervisor.keeper.do(name, ack=ack)
             return
-        notice = notify.read(str(report["text"]))
+        notice = notify.read(self._supervisor.hidden(name, str(report["text"])))
         own = self._supervisor.records[name]
         before = own.said
         own.said = heard(before, notice, report, life)

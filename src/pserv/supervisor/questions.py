@@ -34,14 +34,18 @@ class Question:
         None where it could not be asked: that we lack a descriptor says nothing of the service.
         """
         try:
-            return True, await self._answer()
+            return True, self._shown(await self._answer())
         except Failed as failed:
-            return False, str(failed)
+            return False, self._shown(str(failed))
         except (PservError, OSError) as error:  # such as EMFILE, or a keeper that refuses
             return None, f"cannot ask: {error}"
 
     def close(self) -> None:
         self._asker.close()
+
+    def _shown(self, answer: str) -> str:
+        """Without the secrets that a command may have printed."""
+        return self._session.supervisor.hidden(self._name, answer)
 
     async def _answer(self) -> str:
         """Raises Failed."""
@@ -53,7 +57,7 @@ class Question:
             return await self._asker.tcp(probe.tcp.host, probe.tcp.port, limit)
         if probe.exec is not None:
             supervisor = self._session.supervisor
-            spec, places = supervisor.specs[self._name], supervisor.places
+            spec, places = supervisor.given(self._name), supervisor.places
             return await self._commands.run(spec, places, probe.exec, limit, self._name)
         if probe.log is not None:
             outputs = await printed.of_run(self._session.keeper, self._name, self._run)

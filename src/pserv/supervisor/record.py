@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from pserv.keeper.protocol import Message
+from pserv.model.secrets import Values
 from pserv.model.states import Crash, Ended, Life
 from pserv.model.status import ProbeResult
 from pserv.rules.instances import Scale
@@ -29,6 +30,9 @@ class Said(msgspec.Struct, frozen=True, omit_defaults=True):
     stored: int = 0
     """So many descriptors the keeper keeps for the next run."""
 
+
+VALUES = "@values/"
+"""What the keeper's key for the values of a service begins with, which it keeps in memory beside the note."""
 
 KEPT = 5
 """So many last runs of a schedule are told."""
@@ -52,7 +56,10 @@ NOTHING_ASKED: Final[Mapping[str, tuple[ProbeResult, ...]]] = MappingProxyType({
 class Record:
     """The rest of a service's memory: last crash, fingerprint of what runs, trouble with its logs."""
 
-    __slots__ = ("crash", "dropped", "dropped_at", "ends", "launched", "logged", "logs", "printed", "probed", "said")
+    __slots__ = (
+        "before", "crash", "dropped", "dropped_at", "ends", "launched", "logged", "logs", "prepared", "printed",
+        "probed", "said", "unread", "values",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.crash: Crash | None = None
@@ -73,6 +80,31 @@ class Record:
         self.probed: Mapping[str, tuple[ProbeResult, ...]] = NOTHING_ASKED
         """The last answers to its probes, "ready" and "health", also those of earlier runs."""
         self.said = Said()
+        self.values: Values | None = None
+        """What was read last of its env files and secrets; None before that."""
+        self.before: Values | None = None
+        """What was read before it: a run that lives may have got that."""
+        self.prepared = False
+        """They were read for the order that its next run comes from."""
+        self.unread = ""
+        """Why the values are not those of the last time that they were read, in words."""
+
+    @property
+    def known(self) -> tuple[Values, ...]:
+        """Values that must not be shown."""
+        return tuple(each for each in (self.values, self.before) if each is not None)
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """What is wrong beside its life, in words."""
+        unread = f"{self.unread}; what was read before serves"
+        return (*self.logs.values(), *([unread] if self.unread else []))
+
+    def take(self, values: Values) -> None:
+        """What was read now."""
+        if values != self.values:
+            self.before, self.values = self.values, values
+        self.unread = ""
 
     def add(self, ended: Ended, *, scheduled: bool) -> None:
         """One more run has ended."""

@@ -16,7 +16,7 @@ from pserv.model.errors import PservError, Refused
 from pserv.model.mistakes import InvalidConfig, Mistake
 from pserv.model.spec import Document
 from pserv.model.status import ReloadStep
-from pserv.rules import reload
+from pserv.rules import references, reload
 from pserv.supervisor.errands import read_all
 from pserv.system import launches, store
 from pserv.system.futures import Lock
@@ -40,9 +40,13 @@ class Reloading:
         self, *, previous: bool, profiles: tuple[str, ...] | None = None
     ) -> tuple[Document, tuple[ReloadStep, ...]]:
         """The configuration that would be applied, and what it would do. Raises InvalidConfig with all mistakes."""
+        session = self._session
         document = await (self._previous() if previous else self._load(profiles))
-        expanded = self._session.orders.expanded
-        return document, tuple(reload.diff(expanded(self._session.supervisor.document), expanded(document)))
+        old, new = session.orders.expanded(session.supervisor.document), session.orders.expanded(document)
+        steps = tuple(reload.diff(old, new))
+        if any(references.needed(spec) for spec in new.services.values()):
+            steps = await session.resolving.compare(document, new.services, steps)
+        return document, steps
 
     async def apply(self, document: Document, by: str) -> None:
         """Make it the accepted configuration and start what follows from it. Raises Refused while the daemon ends."""
@@ -50,6 +54,9 @@ class Reloading:
         if session.orders.note.ending:
             raise Refused(f"cannot reload: the daemon is ending ({session.orders.note.ending})")
         async with self._lock:
+            expanded = session.orders.expanded(document).services
+            referring = any(references.needed(spec) for spec in expanded.values())
+            values = await session.resolving.deliver_planned(document, expanded) if referring else {}
             data = spec.encode(document)
             fd = memory.holding(data)
             try:
@@ -62,14 +69,18 @@ class Reloading:
                 session.boot.state_dir,
                 container=session.boot.keeper_pid == 1,
                 cookie=session.boot.cookie,
+                run_dir=session.boot.run_dir,
             )
             session.orders.declare(document)
+            if values:
+                session.resolving.adopt_planned(values)
             supervisor.tell("", "reload", f"configuration applied ({by})")
             session.orders.align(by)
             session.watch_clock()
             session.tidy_up()
             session.prober.look()
             session.watch_files()
+            session.resolve_all()
             await self._keep(data)
 
     async def by_signal(self) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pserv.model import listening
 from pserv.model.spec import ServiceSpec
 from pserv.model.status import Launch
-from pserv.rules.secrecy import masked
+from pserv.supervisor import given
+from pserv.supervisor.record import Record
 from pserv.system import launches
 from pserv.system.launches import Places
 
 
-def show(name: str, spec: ServiceSpec, at: Places) -> Launch:
-    """What the service would be started with now."""
+def show(name: str, spec: ServiceSpec, own: Record, at: Places) -> Launch:
+    """What the service would be started with now; of env files and secrets what was read last."""
     out = launches.outputs(name, spec, at)
     inherit = launches.inherited(spec)
     told = ("all" if inherit else "nothing") if isinstance(inherit, bool) else " ".join(inherit)
@@ -27,7 +28,7 @@ def show(name: str, spec: ServiceSpec, at: Places) -> Launch:
     steps += [f"chdir {spec.cwd or at.root}", f"exec {spec.argv[0]}"]
     return Launch(
         argv=spec.argv,
-        env={key: masked(key, value) for key, value in launches.environment(name, spec).items()},
+        env={each.name: each.value for each in given.variables(name, spec, own, at)},
         inherits=told,
         cwd=spec.cwd or at.root,
         user=spec.user or "",

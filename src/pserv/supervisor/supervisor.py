@@ -11,16 +11,28 @@ import msgspec
 
 from pserv.keeper.protocol import Message
 from pserv.model.errors import Refused
-from pserv.model.events import Change, ClockChanged, DeadlinePassed, Event, Exited, Failed, HookEnded, Situation
+from pserv.model.events import (
+    Change,
+    ClockChanged,
+    DeadlinePassed,
+    Event,
+    Exited,
+    Failed,
+    HookEnded,
+    Resolve,
+    Run,
+    Situation,
+    Start,
+    Stop,
+)
 from pserv.model.spec import Document, ServiceSpec
 from pserv.model.states import AT_REST, Life, Phase
-from pserv.rules import conditions, machine
-from pserv.supervisor import effects, hook_runs, record
+from pserv.rules import conditions, machine, references
+from pserv.supervisor import effects, given, hook_runs, record
 from pserv.supervisor.bus import Bus
 from pserv.supervisor.effects import Subject
 from pserv.supervisor.history import History
 from pserv.supervisor.record import Note, Record
-from pserv.system import launches
 from pserv.system.launches import Places
 
 WITHOUT_A_RUN = AT_REST | {Phase.WAITING, Phase.LISTENING, Phase.BACKOFF, Phase.PREPARING, Phase.CLEANING}
@@ -105,6 +117,8 @@ class Supervisor:
         self.bus.call(self.history.add)
         self.follower: Follower | None = None
         self.hooks: Hooks | None = None
+        self.resolve: Callable[[str], None] | None = None
+        """Begins to read the env files and secrets of a service, unless that is under way; an event follows."""
         self.keeper = keeper
         self.clock = clock
         self._on_bug = on_bug
@@ -129,9 +143,12 @@ class Supervisor:
 
     def drop(self, name: str, why: str) -> None:
         """Forget a service that is at rest."""
+        forget: tuple[Message, ...] = ({"do": "forget"},)
+        if self.records[name].values is not None:
+            forget = (*forget, {"do": "forget", "key": record.VALUES + name})
         del self.lives[name], self.records[name]
         self.specs.pop(name, None)
-        self.keeper.do(name, commands=({"do": "forget"},))
+        self.keeper.do(name, commands=forget)
         self.tell(name, "removed", why)
 
     def stale(self, name: str) -> bool:
@@ -139,7 +156,17 @@ class Supervisor:
         launched = self.records[name].launched
         if not launched or self.lives[name].phase in WITHOUT_A_RUN:
             return False
-        return launched != launches.fingerprint(self.specs[name], self.places)
+        if references.needed(self.specs[name]) and self.records[name].values is None:
+            return False  # nobody knows what it got
+        return launched != given.fingerprint(name, self.specs[name], self.records[name], self.places)
+
+    def given(self, name: str) -> ServiceSpec:
+        """The spec with what its env files and secrets are now. Its `env` must not be shown."""
+        return given.given(name, self.specs[name], self.records[name], self.places)
+
+    def hidden(self, name: str, text: str) -> str:
+        """What may hold a value that the service was given, as it may be shown."""
+        return given.hidden(self.records.get(name), text)
 
     def log_told(self, name: str, path: str, trouble: str) -> None:
         """Something is wrong with a log of this service, or with "" no more; outlives this process."""
@@ -209,9 +236,11 @@ class Supervisor:
             self._acknowledge(name, ack)
             return
         own = self.records[name]
+        if isinstance(event, (Start, Run, Stop)):
+            own.prepared = False
         of_start = isinstance(event, HookEnded) and life.phase is Phase.PREPARING
         if (isinstance(event, Exited) or of_start) and facts is not None:
-            own.printed = tuple(facts.get("lines", ()))
+            own.printed = tuple(self.hidden(name, line) for line in facts.get("lines", ()))
         try:
             decision = machine.decide(self.specs[name], life, event, self._situation(name))
             subject = Subject(name, self.specs[name], decision.life, own, self.places, facts or {})
@@ -226,6 +255,8 @@ class Supervisor:
             self._on_bug(f"{name}: {type(event).__name__} while {life.phase}", bug)
             self._acknowledge(name, ack)
             return
+        if self.resolve is not None and any(isinstance(effect, Resolve) for effect in decision.effects):
+            self.resolve(name)
         if decision.life == life and not commands:
             self._acknowledge(name, ack)
             return
@@ -254,6 +285,9 @@ class Supervisor:
         spec, life = self.specs[name], self.lives[name]
         if life.phase is Phase.STARTING and (answer := self.records[name].refusal(life.run)):
             situation = msgspec.structs.replace(situation, answer=answer)
+        if references.needed(spec) and not self.records[name].prepared:
+            read = self.records[name].values is not None
+            situation = msgspec.structs.replace(situation, references=references.told(spec), read=read)
         if spec.schedule is None:
             return situation
         from pserv.supervisor import timetable

@@ -33,7 +33,7 @@ _SHM = "/dev/shm/"
 class Places(msgspec.Struct, frozen=True):
     """What a launch depends on besides the spec: the default folder, where logs go, whether we are PID 1.
 
-    `cookie` is the sign of this daemon, with which every run id begins.
+    `cookie` is the sign of this daemon, with which every run id begins; `secrets` the folder for those that are files.
     """
 
     root: str
@@ -42,11 +42,13 @@ class Places(msgspec.Struct, frozen=True):
     cookie: str = ""
     prefixes: tuple[Prefixes, Prefixes] = msgspec.field(default_factory=lambda: (Prefixes(()), Prefixes(())))
     """What stands before lines that go where the daemon's own standard output and standard error go."""
+    secrets: str = ""
 
 
-def places(document: Document, state_dir: str, *, container: bool, cookie: str = "") -> Places:
+def places(document: Document, state_dir: str, *, container: bool, cookie: str = "", run_dir: str = "") -> Places:
     prefixes = _prefixes(document, sys.__stdout__), _prefixes(document, sys.__stderr__)
-    return Places(document.root, os.path.join(state_dir, "logs"), container, cookie, prefixes)
+    logs, secrets = os.path.join(state_dir, "logs"), os.path.join(run_dir, "secrets")
+    return Places(document.root, logs, container, cookie, prefixes, secrets)
 
 
 def _prefixes(document: Document, stream: TextIO | None) -> Prefixes:

@@ -1,0 +1,298 @@
+"""When env files and secrets are read, and where the values live: here, and with the keeper for who comes after us.
+
+An operator's start reads them anew, as a step of the service's life; before a restart and a reload they are read
+first, so that a source that fails takes nothing down. What runs by itself gets what was read last. No value is in a
+document, a note, an event or a file, but in what is delivered as one. How they are read is in `sources`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from pserv.keeper import quickjson
+from pserv.keeper.protocol import Message
+from pserv.model.errors import Refused
+from pserv.model.events import Change, Resolved, Unresolved
+from pserv.model.secrets import Values
+from pserv.model.spec import Document, ServiceSpec
+from pserv.model.states import AT_REST, Goal, Phase
+from pserv.model.status import ReloadStep
+from pserv.rules import references
+from pserv.supervisor import record, sources
+from pserv.supervisor.refreshing import Refreshing
+from pserv.supervisor.sources import Unread
+from pserv.system.tasks import Task
+
+if TYPE_CHECKING:
+    from pserv.supervisor.main import Session
+
+
+_LAST_PATIENCE = 2.0
+"""Seconds that the end of the daemon waits until the files of a service are gone."""
+
+
+class Resolving:
+    """Reads for one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._supervisor = session.supervisor
+        self._open: dict[str, Task[None]] = {}
+        self._delivered: dict[str, ServiceSpec] = {}
+        """Whose secrets are files now, and how they were declared then."""
+        self._planned: tuple[Document, dict[str, Values]] | None = None
+        self._supervisor.bus.call(self._changed)
+        self.refreshing = Refreshing(session, self)
+
+    # A step of a life
+
+    def begin(self, name: str) -> None:
+        """Read those of this service, unless that is under way; `Resolved` or `Unresolved` is posted."""
+        if name not in self._open:
+            task = self._open[name] = self._session.tasks.spawn(self._step(name))
+            task.when_done(lambda: self._over(name, task))
+
+    def stop(self) -> None:
+        """Read nothing more until the next `look`."""
+        for task in list(self._open.values()):
+            task.cancel()
+        self._open.clear()
+        self.refreshing.stop()
+
+    def look(self) -> None:
+        """Go on where `stop` was called, or another supervisor died; or as a new configuration says."""
+        self.known(self._supervisor.specs)
+        self.refreshing.look()
+        for name, life in self._supervisor.lives.items():
+            if life.phase is Phase.WAITING and life.anew and not life.resting:
+                self.begin(name)
+
+    def _over(self, name: str, task: Task[None]) -> None:
+        if self._open.get(name) is task:
+            del self._open[name]
+
+    async def _step(self, name: str) -> None:
+        why = ""
+        while name in self._supervisor.specs:
+            spec = self._supervisor.specs[name]
+            try:
+                values = await self._read(name, spec)
+                why = ""
+            except Unread as unread:
+                why = str(unread)
+            if self._supervisor.specs.get(name) is spec or why:
+                break  # else a reload came between
+        self._open.pop(name, None)
+        if name not in self._supervisor.specs:
+            return
+        if why:
+            self._supervisor.post(name, Unresolved(why))
+        else:
+            self.take(name, values)
+            self._supervisor.post(name, Resolved())
+
+    async def _read(self, name: str, spec: ServiceSpec) -> Values:
+        """Read all of a service, and write what is delivered as files. Raises Unread."""
+        values = await sources.read(self._session, spec)
+        await self.deliver(name, spec, values)
+        return values
+
+    async def deliver(self, name: str, spec: ServiceSpec, values: Values) -> None:
+        """Write the secrets that are files. Raises Unread."""
+        files = references.delivered(spec)
+        if not files:
+            return
+        folder = self._supervisor.places.secrets
+        paths = [
+            [references.place(name, each, secret, folder), values.secrets[each]]
+            for each, secret in files.items()
+            if each in values.secrets
+        ]
+        asked = {"folder": f"{folder}/{name}", "files": paths, **_user(spec)}
+        try:
+            await sources.fetch(self._session, {"write": asked}, sources.PATIENCE)
+        except Unread as unread:
+            raise Unread(f"cannot deliver secret {', '.join(files)}: {unread}") from None
+        self._delivered[name] = spec
+
+    async def remove_all(self) -> None:
+        """The files of all services: the daemon ends."""
+        for name in list(self._delivered):
+            await self._remove(name)
+
+    # Before a restart or a reload
+
+    async def prepare(self, names: Iterable[str]) -> dict[str, str]:
+        """Read those of these services for the restart that follows at once; why not, by name."""
+        specs = self._supervisor.specs
+        read = {name: specs[name] for name in names if name in specs and references.needed(specs[name])}
+        failed: dict[str, str] = {}
+        for name, outcome in (await self._side_by_side(read)).items():
+            try:
+                if isinstance(outcome, str):
+                    raise Unread(outcome)
+                await self.deliver(name, read[name], outcome)
+            except Unread as unread:
+                failed[name] = str(unread)
+                continue
+            if self._supervisor.specs.get(name) is read[name]:
+                self.take(name, outcome)
+                self._supervisor.records[name].prepared = True
+        return failed
+
+    def keep_last(self, name: str, why: str) -> None:
+        """Restart it with what was read before."""
+        self.trouble(name, why)
+        self._supervisor.records[name].prepared = True
+
+    async def first(self, name: str) -> None:
+        """Read those of a service that has not been started yet, for a command in its environment. Raises Refused."""
+        spec = self._supervisor.specs[name]
+        try:
+            values = await self._read(name, spec)
+        except Unread as unread:
+            raise Refused(f"cannot run a command in {name}: {unread}") from None
+        if self._supervisor.specs.get(name) is spec:
+            self.take(name, values)
+
+    async def _side_by_side(self, specs: Mapping[str, ServiceSpec]) -> dict[str, Values | str]:
+        """What was read of each, or why it was not."""
+        tasks = {name: self._session.tasks.spawn(self._outcome(name, spec)) for name, spec in specs.items()}
+        try:
+            return {name: await task for name, task in tasks.items()}
+        finally:
+            for task in tasks.values():
+                task.cancel()
+
+    async def _outcome(self, name: str, spec: ServiceSpec) -> Values | str:
+        try:
+            return await sources.read(self._session, spec)
+        except Unread as unread:
+            return str(unread)
+
+    async def compare(
+        self, document: Document, expanded: Mapping[str, ServiceSpec], steps: Iterable[ReloadStep]
+    ) -> tuple[ReloadStep, ...]:
+        """The steps of a reload with what is different of env files and secrets by now, by name.
+
+        What was read is kept for the `apply` of this document; of what could not be read the last values serve.
+        """
+        own = self._supervisor.records
+        read = {
+            name: spec
+            for name, spec in expanded.items()
+            if references.needed(spec) and name in own and own[name].values is not None
+        }
+        outcomes = await self._side_by_side(read)
+        planned = {name: values for name, values in outcomes.items() if isinstance(values, Values)}
+        self._planned = document, planned
+        for name, why in outcomes.items():
+            if isinstance(why, str):
+                self.trouble(name, why)
+        return tuple(self._compared(step, planned, expanded) for step in steps)
+
+    def _compared(
+        self, step: ReloadStep, planned: Mapping[str, Values], specs: Mapping[str, ServiceSpec]
+    ) -> ReloadStep:
+        name = step.service
+        if name not in planned or step.action == "remove":
+            return step
+        old = self._supervisor.records[name].values or Values()
+        found = references.changed(specs[name], old, planned[name])
+        if not found:
+            return step
+        restarts = self._supervisor.lives[name].phase not in AT_REST and specs[name].schedule is None
+        action = "restart" if step.action == "restart" or restarts else "live"
+        return replace(step, action=action, changes=(*step.changes, *found))
+
+    async def deliver_planned(self, document: Document, expanded: Mapping[str, ServiceSpec]) -> dict[str, Values]:
+        """What `compare` read for this document, its files being written; what cannot be written is told."""
+        if self._planned is None or self._planned[0] is not document:
+            return {}
+        planned, self._planned = self._planned[1], None
+        for name in list(planned):
+            try:
+                await self.deliver(name, expanded[name], planned[name])
+            except Unread as unread:
+                self.trouble(name, str(unread))
+                del planned[name]
+        return planned
+
+    def adopt_planned(self, planned: Mapping[str, Values]) -> None:
+        """From now on services get these; who runs with others is restarted by the reload that it is for."""
+        supervisor = self._supervisor
+        for name, values in planned.items():
+            if name in supervisor.specs:
+                self.take(name, values)
+                restarts = supervisor.lives[name].goal is Goal.UP and supervisor.specs[name].schedule is None
+                supervisor.records[name].prepared = restarts and supervisor.stale(name)
+
+    def _changed(self, change: Change) -> None:
+        """Of a service that is no longer there nothing stays."""
+        if change.kind == "removed":
+            self._session.tasks.spawn(self._remove(change.service))
+
+    async def _remove(self, name: str) -> None:
+        spec = self._delivered.pop(name, None)
+        if spec is None:
+            return
+        paths = [secret.path for secret in references.delivered(spec).values() if secret.path is not None]
+        asked = {"folder": f"{self._supervisor.places.secrets}/{name}", "files": paths, **_user(spec)}
+        try:
+            await sources.fetch(self._session, {"remove": asked}, _LAST_PATIENCE)
+        except Unread as unread:
+            self._session.log(f"the files of the secrets of {name} may still be there: {unread}")
+
+    # What is known
+
+    def take(self, name: str, values: Values) -> None:
+        """What was read now is what its next run gets."""
+        own = self._supervisor.records[name]
+        known = own.values, own.unread
+        own.take(values)
+        if known != (own.values, own.unread):
+            self._keep(name)
+
+    def trouble(self, name: str, why: str) -> None:
+        """What could not be read anew: the values of the last time serve."""
+        own = self._supervisor.records.get(name)
+        if own is None or own.unread == why:
+            return
+        own.unread = why
+        self._supervisor.tell(name, "secret", f"{why}; what was read before serves")
+        self._keep(name)
+
+    def _keep(self, name: str) -> None:
+        own = self._supervisor.records[name]
+        values = own.values or Values()
+        note = quickjson.dumps({"files": values.files, "secrets": values.secrets, "unread": own.unread})
+        self._session.keeper.do(record.VALUES + name, note)
+
+    def resume(self, rows: Iterable[Message]) -> None:
+        """Take what an earlier supervisor had read, and the keeper kept."""
+        for row in rows:
+            name = str(row["key"]).removeprefix(record.VALUES)
+            own = self._supervisor.records.get(name)
+            if own is None:
+                self._session.keeper.do(str(row["key"]), commands=({"do": "forget"},))
+                continue
+            try:
+                kept = quickjson.loads(row["note"])
+                own.values = Values(tuple((a, b, c) for a, b, c in kept["files"]), dict(kept["secrets"]))
+                own.unread = kept["unread"]
+            except (ValueError, TypeError, KeyError) as error:  # its next run has them read anew
+                self._session.bug(f"reading what is kept of the values of {name}", error)
+
+    def known(self, specs: Mapping[str, ServiceSpec]) -> None:
+        """What an earlier supervisor has delivered as files."""
+        records = self._supervisor.records
+        for name, spec in specs.items():
+            if references.delivered(spec) and name in records and records[name].values is not None:
+                self._delivered.setdefault(name, spec)
+
+
+def _user(spec: ServiceSpec) -> Message:
+    return {"user": spec.user, "group": spec.group, "groups": spec.supplementary_groups}
