@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -114,6 +115,16 @@ def test_it_goes_on_whoever_dies(tmp_path: Path) -> None:
         (src / "y.py").write_text("y")
         row = daemon.until_restarted("web", pid)
         assert row.reason == "restarted by a change of src/y.py"
+        # What happens while nobody watches is found by who watches next: by the files, and by when the run began.
+        for dies in (lambda: kill(watchers(daemon)[0]), daemon.kill_supervisor):
+            (watcher,) = watchers(daemon)
+            os.kill(watcher, signal.SIGSTOP)
+            (src / "y.py").write_text("once more")
+            dies()
+            row = daemon.until_restarted("web", row.pid or 0)
+            assert row.reason == "restarted by a change of src/y.py"
+            kill(watcher)
+        until_watched(daemon, "web")
         # Another declaration is watched at once, without a restart.
         daemon.write(services(web={"command": "sleep 1000", "watch": {**QUICK, "paths": ["other"]}}))
         daemon.pserv("reload", check=0)

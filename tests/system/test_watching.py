@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import shutil
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,24 @@ def test_a_hundred_changes_are_one(watching: Watching, tmp_path: Path) -> None:
         (tmp_path / "src" / f"{number}.py").write_text("x")
     first = [f"{tmp_path}/src/{number}.py" for number in range(16)]
     assert watching.told() == {"changed": "web", "paths": first, "count": 100}
+
+
+def test_what_changed_while_nobody_watched_is_told(watching: Watching, tmp_path: Path) -> None:
+    src = tmp_path / "src"
+    src.mkdir()
+    for name in ("old.py", "ignored.swp", "web.log"):
+        (src / name).write_text("x")
+    since = (src / "old.py").stat().st_ctime
+    while time.time() <= since + 0.02:  # the clock of files is coarse
+        select.select([], [], [], 0.01)
+    (src / "old.py").rename(src / "b.py")
+    (src / "a.py").write_text("x")
+    watching.watch(src, since=since + 0.01, own=[str(src / "web.log")])
+    told = watching.told()
+    assert sorted(told["paths"]) == [f"{src}/a.py", f"{src}/b.py"]
+    watching.watch(src, name="other", since=time.time() + 1)
+    (src / "c.py").write_text("x")
+    assert watching.told()["paths"] == [f"{src}/c.py"]
 
 
 def test_files_are_saved_in_many_ways(watching: Watching, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pserv.keeper import quickjson
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0
 """Seconds until a watcher that ended is replaced."""
+_UNTOLD = 5.0
+"""Seconds for which a watcher may know of a change that it has not told (`system.watching.LONGEST`)."""
 _PATHS = 32
 """Of so many files of a service it is known how often they changed right after a start."""
 _TROUBLE = "watch"
@@ -49,6 +52,9 @@ class Watches:
         """By service and path; of each the paths that changed last."""
         self._reloads: dict[str, bool] = {}
         """Reloads by a command under way, and whether something has changed since they began."""
+        died = max((float(death["at"]) for death in session.deaths), default=0.0)
+        self._blind = died if session.clock.now() - died < _LONGEST_PAUSE else 0.0
+        """Since when (monotonic) nobody watched: what changed then is to be found; 0 when nothing is to be."""
         session.supervisor.bus.call(self._changed)
 
     def look(self) -> None:
@@ -109,6 +115,7 @@ class Watches:
                 why = "the process that watches files has ended"
             except (PservError, OSError) as error:
                 why = f"cannot watch files: {error}"
+            self._blind = self._blind or session.clock.now()
             pause = _FIRST_PAUSE if session.clock.now() - began > _LONGEST_PAUSE else pause
             for name in self._asked:
                 self._trouble(name, f"{why}; its files are watched again in {show_duration(pause)}")
@@ -118,15 +125,23 @@ class Watches:
     async def _listen(self, reader: Reader, fd: int) -> None:
         with socket.socket(fileno=os.dup(fd)) as self._sock:
             try:
-                await self._ask(self._sock)
+                await self._ask(self._sock, {name: self._missed(name) for name in self._asked if self._blind})
+                self._blind = 0.0
                 while line := await reader.readline():
                     self._told(quickjson.loads(line.decode()))
             finally:
                 self._sock = None
 
-    async def _ask(self, sock: socket.socket) -> None:
+    def _missed(self, name: str) -> float:
+        """Since when, by the wall clock, a change of this group's files may be news to one of its runs."""
+        clock, lives = self._session.clock, self._session.supervisor.lives
+        runs = [lives[each].started or lives[each].since for each in self._members.get(name, ()) if each in lives]
+        return clock.wall() - clock.now() + max(self._blind - _UNTOLD, min(runs, default=0.0))
+
+    async def _ask(self, sock: socket.socket, since: Mapping[str, float] | None = None) -> None:
+        asked = [{**each, "since": (since or {}).get(name)} for name, each in self._asked.items()]
         try:
-            await send_all(self._session.tasks, sock, quickjson.dumps(list(self._asked.values())).encode() + b"\n")
+            await send_all(self._session.tasks, sock, quickjson.dumps(asked).encode() + b"\n")
         except OSError:
             pass  # it has ended, as its reader hears
 

@@ -224,7 +224,7 @@ class Looks:
 
     def cover(self, files: Files) -> list[str]:
         moved = files.find()
-        self._seen[id(files)] = dict(_all_of(files))
+        self._seen[id(files)] = _shapes(files)
         return moved
 
     def forget(self, kept: Iterable[Files]) -> None:
@@ -236,14 +236,25 @@ class Looks:
         for each, files in asked.items():
             before = self._seen.get(id(files), {})
             files.find()
-            now = self._seen[id(files)] = dict(_all_of(files))
+            now = self._seen[id(files)] = _shapes(files)
             for path in {**before, **now}:
                 if before.get(path) != now.get(path):
                     yield each, path
 
 
-def _all_of(files: Files) -> Iterator[tuple[str, tuple[int, int, int]]]:
-    """Each file, as it is told, and what shows that it is another than before."""
+def changed_since(files: Files, since: float) -> list[str]:
+    """The files that were written or renamed after a time since the epoch (st_ctime of stat(2)), in that order."""
+    found = [(status.st_ctime, path) for path, status in _all_of(files) if status.st_ctime > since]
+    return [path for _, path in sorted(found)]
+
+
+def _shapes(files: Files) -> dict[str, tuple[int, int, int]]:
+    """What shows of each file that it is another than before."""
+    return {path: (status.st_mtime_ns, status.st_size, status.st_ino) for path, status in _all_of(files)}
+
+
+def _all_of(files: Files) -> Iterator[tuple[str, os.stat_result]]:
+    """Each file, as it is told."""
     for real in files.real.values():
         for folder, folders, names in os.walk(real) if os.path.isdir(real) else [(os.path.dirname(real), [], [real])]:
             inner = folder[len(real.rstrip("/")) + 1 :]
@@ -256,4 +267,4 @@ def _all_of(files: Files) -> Iterator[tuple[str, tuple[int, int, int]]]:
                 except OSError:
                     continue
                 if shown is not None:
-                    yield shown, (status.st_mtime_ns, status.st_size, status.st_ino)
+                    yield shown, status

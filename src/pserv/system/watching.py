@@ -12,7 +12,7 @@ import time
 from typing import Any, Final
 
 from pserv.keeper import quickjson
-from pserv.system.trees import Files, Looks, Trees
+from pserv.system.trees import Files, Looks, Trees, changed_since
 
 LONGEST: Final = 5.0
 """Seconds after which changes that never end are told all the same."""
@@ -46,7 +46,8 @@ class Group:
 
 def watcher(sock: socket.socket, argument: str) -> int:
     """A role. It is told, a JSON array a line, all groups that are watched from now on: `{"name", "roots", "ignore",
-    "own", "debounce"}`; roots are absolute paths, `own` files whose changes do not count, nor what is named after them.
+    "own", "debounce", "since"}`; roots are absolute paths, `own` files whose changes do not count, nor what is named
+    after them. What is there and has changed `since` that time (since the epoch, null: none) is told as a change, too.
 
     It answers with an object a line: `{"watched": name, "trouble": text}` once the files are watched, and at the end of
     trouble; `{"changed": name, "paths", "count"}` with the first paths that changed, and how many did.
@@ -106,12 +107,15 @@ class Watcher:
         *lines, self._heard = (self._heard + data).split(b"\n")
         for line in lines:
             asked = {each["name"]: each for each in quickjson.loads(line.decode())}
+            since = {name: each.pop("since", None) for name, each in asked.items()}
             for name in [name for name, group in self._groups.items() if asked.get(name) != group.asked]:
                 del self._groups[name]
             for name, each in asked.items():
                 if name not in self._groups:
                     self._groups[name] = group = Group(each)
                     self._trees.cover(group.files)
+                    for path in changed_since(group.files, since[name]) if since[name] is not None else ():
+                        group.changed(path, time.monotonic())
             self._trees.forget([group.files for group in self._groups.values()])
         return True
 
