@@ -81,7 +81,7 @@ def _variables(files: list[list[Any]]) -> list[tuple[str, str, str]]:
     if mistakes:
         first = mistakes[0]
         where = f"{first.file}:{first.line}" if first.line else first.file
-        raise Unread(f"{where}: {first.message}")
+        raise Unread(f"cannot read env file {where}: {first.message}")
     return found
 
 

@@ -141,10 +141,12 @@ def test_references_stay_references(tmp_path: Path) -> None:
 def test_what_has_no_effect_is_told(tmp_path: Path) -> None:
     document = loaded(
         tmp_path,
-        "services: {web: {command: serve, secrets: {A: {file: /none, deliver: none, on_change: HUP}}}}",
+        "services: {web: {command: serve, secrets: {A: {file: /none, deliver: none, on_change: HUP},"
+        " B: {env: B, refresh: 1h, on_change: HUP}}}}",
     )
     assert [note.removeprefix("services.web.") for note in document.notes] == [
         "secrets.A: is delivered nowhere: no variable has ${secrets.A}",
         "secrets.A.on_change: has no effect without refresh",
         "secrets.A: there is no /none now",
+        "secrets.B.on_change: a signal changes no variable of what runs: write deliver: file",
     ]

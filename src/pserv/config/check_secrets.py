@@ -31,6 +31,7 @@ def complete(declared: Declared, providers: Mapping[str, Source], findings: Find
             path = ("services", declared.name, "secrets", name)
             findings.add(path, wrong.message, wrong.hint, declared.at("secrets", name))
             findings.service = ""
+            found[name] = secret
     declared.spec = replace(declared.spec, secrets=found)
 
 
@@ -87,7 +88,8 @@ def _of(spec: ServiceSpec) -> Iterator[Found]:
                 yield ("env", variable), f"the service has no secret {shown(name)}", hint
     for option in ("shell", "exec", "args", "command"):
         if name := next(iter(references.written_in(getattr(spec, option))), ""):
-            yield (option,), f"${{secrets.{short(name)}}} is not replaced here", f"write ${short(name)}: sh knows it"
+            known = "sh knows it" if name in spec.secrets else "sh knows what is declared under secrets"
+            yield (option,), f"${{secrets.{short(name)}}} is not replaced here", f"write ${short(name)}: {known}"
     paths: dict[str, str] = {}
     for name, secret in spec.secrets.items():
         variable = name if secret.deliver == "env" else NAME_OF_FILE.format(name)
@@ -104,5 +106,8 @@ def _notes(spec: ServiceSpec) -> Iterator[tuple[str, str]]:
             yield f"secrets.{name}", f"is delivered nowhere: no variable has ${{secrets.{name}}}"
         if secret.on_change != "restart" and secret.refresh is None:
             yield f"secrets.{name}.on_change", "has no effect without refresh"
+        told = secret.on_change not in ("restart", "none") and secret.refresh is not None
+        if told and secret.deliver != "file":
+            yield f"secrets.{name}.on_change", "a signal changes no variable of what runs: write deliver: file"
         if secret.kind in ("file", "dir") and not os.path.lexists(secret.where(name)):
             yield f"secrets.{name}", f"there is no {secret.where(name)} now"

@@ -59,4 +59,4 @@ def _unreadable(mistake: Mistake, file: EnvFile) -> Mistake:
     if os.path.lexists(file.path):
         return mistake
     hint = f"write it, or env_file: {{path: {os.path.basename(file.path)}, required: false}}"
-    return Mistake(f"there is no env file {file.path}", hint, file.path)
+    return Mistake("there is no such file", hint, file.path)

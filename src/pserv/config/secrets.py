@@ -23,6 +23,7 @@ FIRST: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_"
 CHARACTERS: Final = FIRST | frozenset("0123456789.-")
 LONGEST: Final = 128
 
+_SOURCES: Final = 'write {exec: "pass show app"}, {file: ./password.txt}, {env: NAME} or {dir: /run/secrets}'
 _EXAMPLE: Final = 'write {exec: "pass show app"}, {file: ./password.txt}, {env: NAME} or {provider: vault, key: app}'
 
 
@@ -106,7 +107,7 @@ def _named(decoder: Decoder, findings: Findings, shape: Shape, node: Mapping, pa
         try:
             _name(name, key)
             if isinstance(value, Scalar) and value.is_null:
-                raise Wrong("does not say where it comes from", _EXAMPLE, key)
+                raise Wrong("does not say where it comes from", _example(shape), key)
             if isinstance(value, Mapping):
                 _check(shape, value)
         except Wrong as wrong:
@@ -125,7 +126,7 @@ def _check(shape: Shape, node: Mapping) -> None:
     ways = (*KINDS, "provider") if "provider" in shape.options else KINDS
     said = [name for name in node.pairs if name in ways]
     if not said:
-        raise Wrong("does not say where it comes from", _EXAMPLE)
+        raise Wrong("does not say where it comes from", _example(shape))
     if len(said) > 1:
         raise Wrong(f"{said[1]} is set beside {said[0]}", f"keep one of {' and '.join(said)}", node.pairs[said[1]][0])
     if "key" in node.pairs and said[0] not in ("provider", "dir"):
@@ -135,6 +136,10 @@ def _check(shape: Shape, node: Mapping) -> None:
     if "path" in node.pairs and deliver is not None and isinstance(deliver[1], Scalar) and deliver[1].text != "file":
         hint = "remove one of the two: a path is that of its file"
         raise Wrong(f"path is set beside deliver: {deliver[1].text}", hint, deliver[1])
+
+
+def _example(shape: Shape) -> str:
+    return _EXAMPLE if "provider" in shape.options else _SOURCES
 
 
 def _name(name: str, node: Node) -> str:

@@ -231,7 +231,10 @@ class Resolving:
                 supervisor.records[name].prepared = restarts and supervisor.stale(name)
 
     def _changed(self, change: Change) -> None:
-        """Of a service that is no longer there nothing stays."""
+        """What is wanted no more is not read on; of a service that is no longer there nothing stays."""
+        life = self._supervisor.lives.get(change.service)
+        if change.service in self._open and (life is None or life.phase is not Phase.WAITING):
+            self._open.pop(change.service).cancel()
         if change.kind == "removed":
             self._session.tasks.spawn(self._remove(change.service))
 

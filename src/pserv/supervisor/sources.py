@@ -79,9 +79,10 @@ async def fetch(session: Session, asked: Message, limit: float) -> Message:
     except TimeoutError:
         data = b""
     except (PservError, OSError) as error:
-        raise Unread(f"cannot ask for it: {error}") from None
+        raise Unread(f"cannot read env files and secrets: {error}") from None
     if not data:
-        raise Unread(f"no answer within {units.show_duration(limit)}: does a file of it stand on a dead mount?")
+        late = f"not done after {units.show_duration(limit)}; is one of them on a dead mount?"
+        raise Unread(f"cannot read env files and secrets: {late}")
     answer: Message = quickjson.loads(data.decode())
     if answer.get("wrong"):
         raise Unread(str(answer["wrong"]))
@@ -99,10 +100,7 @@ async def _fetched(session: Session, spec: ServiceSpec, secrets: dict[str, Secre
     env_files = [[file.path, file.required, file.format] for file in spec.env_file] if files else []
     if not wanted and not env_files:
         return Values(secrets={})
-    try:
-        answer = await fetch(session, {"read": {"env_files": env_files, "secrets": wanted}}, limit)
-    except Unread as unread:
-        raise Unread(f"cannot read the env files and secrets: {unread}" if wanted else str(unread)) from None
+    answer = await fetch(session, {"read": {"env_files": env_files, "secrets": wanted}}, limit)
     for name, why in answer["unread"].items():
         raise Unread(_told(name, secrets[name], why))
     return Values(tuple((name, value, where) for name, value, where in answer["files"]), dict(answer["secrets"]))

@@ -18,7 +18,7 @@ from pserv.model.names import service_of
 from pserv.model.states import Life, Phase
 from pserv.model.units import parse_signal, show_duration
 from pserv.model.watching import Watch
-from pserv.rules import watching
+from pserv.rules import references, watching
 from pserv.rules.decision import signal_name
 from pserv.rules.watching import Streak
 from pserv.system import launches
@@ -186,10 +186,24 @@ class Watches:
                 signal = spec.reload.signal if spec.watch.on_change == "reload" and spec.reload else None
                 self._signal(name, life, signal or parse_signal(spec.watch.on_change), what)
         for what, names in again.items():
-            try:
-                self._session.orders.restart(names, what)
-            except Refused as refused:
-                supervisor.tell(group, "watch", f"{what}: {refused}")
+            if any(references.needed(supervisor.specs[name]) for name in names):
+                self._session.tasks.spawn(self._restart_with(group, names, what))
+            else:
+                self._restart(group, names, what)
+
+    def _restart(self, group: str, names: list[str], what: str) -> None:
+        try:
+            self._session.orders.restart([name for name in names if name in self._session.supervisor.specs], what)
+        except Refused as refused:
+            self._session.supervisor.tell(group, "watch", f"{what}: {refused}")
+
+    async def _restart_with(self, group: str, names: list[str], what: str) -> None:
+        """The same with what their env files and secrets are now; where that cannot be read, with what they were."""
+        resolving, lives = self._session.resolving, self._session.supervisor.lives
+        unread = await resolving.prepare([name for name in names if lives[name].pid])
+        for name, why in unread.items():
+            resolving.keep_last(name, why)
+        self._restart(group, names, what)
 
     def _is_own_doing(self, name: str, life: Life, path: str) -> bool:
         """Whether it has changed so often right after a start that the service itself seems to do it; told then."""

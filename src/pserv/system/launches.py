@@ -33,7 +33,8 @@ _SHM = "/dev/shm/"
 class Places(msgspec.Struct, frozen=True):
     """What a launch depends on besides the spec: the default folder, where logs go, whether we are PID 1.
 
-    `cookie` is the sign of this daemon, with which every run id begins; `secrets` the folder for those that are files.
+    `cookie` is the sign of this daemon, with which every run id begins; `secrets` the folder for those that are files,
+    of this daemon alone: with a socket at /run/x.sock, /run/secrets would be somebody else's.
     """
 
     root: str
@@ -47,7 +48,7 @@ class Places(msgspec.Struct, frozen=True):
 
 def places(document: Document, state_dir: str, *, container: bool, cookie: str = "", run_dir: str = "") -> Places:
     prefixes = _prefixes(document, sys.__stdout__), _prefixes(document, sys.__stderr__)
-    logs, secrets = os.path.join(state_dir, "logs"), os.path.join(run_dir, "secrets")
+    logs, secrets = os.path.join(state_dir, "logs"), os.path.join(run_dir, f"secrets.{cookie}")
     return Places(document.root, logs, container, cookie, prefixes, secrets)
 
 
