@@ -174,6 +174,10 @@ class Daemon:
         """The worker of the logger that comes next."""
         return self._accept("logger")
 
+    def others(self) -> bool:
+        """Whether any other process of the keeper's has come."""
+        return bool(self._came or select.select([self._listener], [], [], 0)[0])
+
     def wait(self) -> int:
         return self.process.wait(PATIENCE)
 

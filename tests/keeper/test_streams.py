@@ -8,7 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.keeper.rig import Daemon, Peer
+import pytest
+
+from tests.keeper.rig import Daemon, Peer, ended
 
 Start = Callable[..., Daemon]
 
@@ -164,6 +166,20 @@ def test_the_end_comes_though_every_logger_dies(daemon: Start) -> None:
         worker = rig.logger()
     worker.exit(1)
     assert rig.wait() == 0
+
+
+def test_who_takes_too_long_at_the_end_is_killed_and_nobody_takes_its_place(daemon: Start) -> None:
+    rig = daemon(logger="remote", logger_patience=0.1)
+    worker = rig.logger()
+    supervisor = rig.supervisor()
+    supervisor.send({"op": "finish", "code": 0})
+    with pytest.raises(ConnectionError):
+        worker.op("mercy")
+    supervisor.op("end")
+    supervisor.exit(0)
+    assert rig.wait() == 0
+    assert ended(worker.pid)
+    assert not rig.others()
 
 
 def test_streams_are_held_until_the_logger_says_closed(daemon: Start) -> None:

@@ -17,14 +17,15 @@ class Boot:
     need; `log` is the file for what the daemon itself prints, or empty. When a shutdown was ordered and
     `shutdown_timeout` and `end_patience` have passed the keeper ends all itself, with TERM and after `end_patience`
     SIGKILL. `ack_timeout`: a report so old replaces the supervisor. `drain_timeout`: an end is told after it, whether
-    the logger has written all or not. `complete` fills in what is not known from the beginning (`name`, `sockets`,
-    `paths`, `document_fd`, `shutdown_timeout`), or raises.
+    the logger has written all or not. `logger_patience`: so long the logger may take for each stream at the end.
+    `complete` fills in what is not known from the beginning (`name`, `sockets`, `paths`, `document_fd`,
+    `shutdown_timeout`), or raises.
     """
 
     __slots__ = (
         "ack_timeout", "complete", "cookie", "document_fd", "drain_timeout", "end_patience", "extra", "kept",
-        "lease_fd", "lock_fd", "log", "name", "paths", "ready_fd", "run_dir", "shutdown_timeout", "sockets",
-        "state_dir", "version",
+        "lease_fd", "lock_fd", "log", "logger_patience", "name", "paths", "ready_fd", "run_dir", "shutdown_timeout",
+        "sockets", "state_dir", "version",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +46,7 @@ class Boot:
         ack_timeout: float = 10.0,
         drain_timeout: float = 0.5,
         end_patience: float = 2.0,
+        logger_patience: float = 2.0,
         kept: Iterable[int] = (),
         log: str = "",
         complete: Callable[[], None] | None = None,
@@ -68,3 +70,4 @@ class Boot:
         self.drain_timeout = drain_timeout
         self.complete = complete
         self.end_patience = end_patience
+        self.logger_patience = logger_patience

@@ -45,6 +45,7 @@ class Loggers:
         self._deaths: list[float] = []
         self._last_worker = 0
         self._finished: Callable[[], None] | None = None
+        self._patience = 0.0
         self._halted = False
 
     def start(self) -> None:
@@ -146,6 +147,8 @@ class Loggers:
             worker.link.drain_and_close()
         worker.link = None
         self._streams.drained_by(worker)
+        if self._finished is not None and worker.number not in self.workers:
+            return  # it was not waited for any longer
         end = described(status)
         if (worker.ending or self._finished is not None) and end["code"] == 0:
             self._bury(worker)
@@ -218,11 +221,11 @@ class Loggers:
     # The end.
 
     def finish(self, seconds: float, done: Callable[[], None]) -> None:
-        """Let all workers write what is left and end; after that time without."""
-        self._finished = done
+        """Let all workers write what is left and end; without, after so long in which no stream came to its end."""
+        self._finished, self._patience = done, seconds
         self._loop.cancel("logger")
-        self._loop.at("finish logger", time.monotonic() + seconds, self._ended)
         self._deaths.clear()
+        self.advanced()
         for worker in list(self.workers.values()):
             if worker.link is None:
                 self._finish_by_another(worker)
@@ -230,6 +233,11 @@ class Loggers:
                 self.send(worker, {"op": "finish"})
         if not self.workers:
             self._ended()
+
+    def advanced(self) -> None:
+        """A stream has come to its end: as long as that goes on the end is waited for."""
+        if self._finished is not None and self.workers:
+            self._loop.at("finish logger", time.monotonic() + self._patience, self._ended)
 
     def _finish_by_another(self, worker: Worker) -> None:
         """It died: what it left in pipes another process writes, unless several have died of that."""

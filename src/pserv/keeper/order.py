@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _ONCE = 0.5
 """Seconds within which signals are one order: a Ctrl-C and the TERM of a service manager come together."""
-_LOGGER_PATIENCE = 2.0
 _SUPERVISOR_PATIENCE = 1.0
 
 
@@ -93,7 +92,7 @@ class Order:
             self._stage = "logger"
             keeper.loop.cancel("order")
             self._kill_strays()
-            keeper.loggers.finish(_LOGGER_PATIENCE, self._logger_finished)
+            keeper.loggers.finish(keeper.boot.logger_patience, self._logger_finished)
         if self._stage == "supervisor" and not keeper.supervision.pid:
             self.exit_code = self._code
 

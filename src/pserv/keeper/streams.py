@@ -61,6 +61,7 @@ class Streams:
         if worker is not None:
             worker.streams.pop(stream.id, None)
             self.loggers.dismiss(worker)
+            self.loggers.advanced()
 
     def retarget(self, run: int, name: str, target: Message) -> None:
         """The output of a run goes elsewhere from now on."""
