@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pserv.model.errors import NoSuchService
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from pserv.model.errors import NoSuchService
 
 
 def service_of(key: str) -> str:
@@ -35,6 +35,8 @@ def no_such(
 ) -> NoSuchService:
     """The error for a pattern that matches none of these names and tags."""
     import difflib
+
+    from pserv.model.errors import NoSuchService  # not for each command that looks at a name
 
     if left_out and pattern in left_out:
         profiles = list(left_out[pattern])
