@@ -378,7 +378,7 @@ class TestForeignUser:
 
 def test_common_path_imports_next_to_nothing() -> None:
     code = "import sys; old = set(sys.modules); import pserv.api.client; print(*sorted(set(sys.modules) - old))"
-    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     foreign = {name for name in done.stdout.split() if not name.startswith("pserv")}
     assert foreign <= {"__future__", "_json", "errno", "struct", "_struct", "_socket"}
 
@@ -394,5 +394,5 @@ list(client.stream_raw("start", {"names": ["web"]}))
 print(*sorted(set(sys.modules) - old))
 """
     with Serving(start=Recorder().start) as serving:
-        command = [sys.executable, "-I", "-c", code, serving.path]
+        command = [sys.executable, "-P", "-c", code, serving.path]
         assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "\n"

@@ -615,7 +615,7 @@ class TestClosing:
 
 def test_imports_nothing_heavy() -> None:
     code = "import sys; import pserv.api.server; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     heavy = {
         "asyncio",
         "logging",

@@ -44,7 +44,7 @@ def test_quick_commands_import_little(line: list[str], tmp_path: Path) -> None:
     )
     with Daemon(tmp_path / "s", answers) as daemon:
         ran = subprocess.run(
-            [sys.executable, "-I", "-c", SCRIPT, *line, "--socket", daemon.path],
+            [sys.executable, "-P", "-c", SCRIPT, *line, "--socket", daemon.path],
             capture_output=True,
             text=True,
             check=False,

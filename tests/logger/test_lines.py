@@ -291,7 +291,7 @@ def test_lines_go_through_a_fifo_that_is_read_slowly(keeper: PretendKeeper, tmp_
 
 def test_what_is_not_wanted_is_not_imported(keeper: PretendKeeper, tmp_path: Path) -> None:
     code = "import sys, pserv.logger.main; print(*sys.modules)"
-    command = [sys.executable, "-I", "-c", code]
+    command = [sys.executable, "-P", "-c", code]
     told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE).stdout.split()
     assert "pserv.logger.worker" in told
     assert not {"ctypes", "pserv.logger.lines", "pserv.logger.formats"} & set(told)

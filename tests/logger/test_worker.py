@@ -141,7 +141,7 @@ def test_it_runs_as_a_program_of_its_own(keeper: PretendKeeper, tmp_path: Path) 
     seat = keeper.seat()
     seat.kill()
     ours, theirs = pair()
-    command = [sys.executable, "-I", "-m", "pserv.logger.main", str(theirs.fileno())]
+    command = [sys.executable, "-P", "-m", "pserv.logger.main", str(theirs.fileno())]
     process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
     theirs.close()
     seat.greet(Channel(ours), [outlet])

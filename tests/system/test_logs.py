@@ -269,7 +269,7 @@ def test_the_process_of_an_idle_reader_ends_with_its_receiver(tmp_path: Path) ->
     )
     files = [{"service": "web", "stream": "stdout", "path": str(tmp_path / "web.log")}]
     argument = json.dumps({"files": files, "lines": 1, "follow": True})
-    command = [sys.executable, "-I", "-c", code, str(theirs.fileno()), argument]
+    command = [sys.executable, "-P", "-c", code, str(theirs.fileno()), argument]
     with ours:
         process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
         theirs.close()
