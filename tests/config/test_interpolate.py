@@ -95,7 +95,7 @@ def test_forms(text: str, filled: str) -> None:
         ("${FOO!}", "is no form that there is", "${V:-default}"),
         ("${FOO:}", "is no form that there is", "${V:-default}"),
         ("${FOO:=x}", "is no form that there is", "${V:-default}"),
-        ("${FOO", "is no form that there is", "${V:-default}"),
+        ("${FOO", "without its '}'", "$${"),
         ("${FOO:-x", "without its '}'", "close it"),
         ("${FOO:-${BAR}", "without its '}'", "close it"),
         ("${pserv.port", "without its '}'", "close it"),

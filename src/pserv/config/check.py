@@ -82,7 +82,8 @@ class Check:
         self._findings.notes.append(f"services.{declared.name}.{option}: {message}")
 
     def _instances(self, declared: Declared) -> None:
-        for option, message, hint in (*check_instances.mistakes(declared.spec), *check_forking.mistakes(declared.spec)):
+        forking = () if self._findings.told(declared.name, [".type:"]) else check_forking.mistakes(declared.spec)
+        for option, message, hint in (*check_instances.mistakes(declared.spec), *forking):
             self._wrong(declared, option, message, hint)
         if declared.spec.port is not None and "PORT" in declared.spec.env:
             self._note(declared, "port", f"has no effect on PORT: env sets it to {shown(declared.spec.env['PORT'])}")
@@ -97,7 +98,7 @@ class Check:
         spec = self._first(declared)
         used = [name for name in ONE_OF if getattr(spec, name) is not None]
         if not used:
-            if not self._findings.told(declared.name, ONE_OF):
+            if not self._findings.told(declared.name, (*ONE_OF, ".extends:")):
                 self._wrong(declared, "", "says nothing to run", 'write command: "prog a b", or exec, or shell')
             return
         if len(used) > 1:

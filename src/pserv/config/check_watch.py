@@ -18,7 +18,11 @@ def mistakes(spec: ServiceSpec) -> Iterator[Wrong]:
     if not watch.paths:
         yield ("watch",), "names no path", "write watch: src"
     if watch.on_change == "reload" and spec.reload is None:
-        yield ("watch", "on_change"), "is reload, and the service declares no way to", "write reload: HUP beside it"
+        yield (
+            ("watch", "on_change"),
+            "is reload, and the service does not say how it reloads",
+            "write reload: HUP beside it",
+        )
     if watch.on_change in ("KILL", "STOP"):
         yield ("watch", "on_change"), f"{watch.on_change} tells a process nothing", "write restart, or a signal: HUP"
     if "/" in watch.paths:

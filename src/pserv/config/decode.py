@@ -13,7 +13,8 @@ from pserv.config.findings import Findings, Path, Wrong, short, shown
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
 from pserv.config.overriding import Written
 from pserv.config.scalars import Spread, expected, suggestion
-from pserv.config.shapes import COMMANDS, PAIRS, SHORT, Shape, build
+from pserv.config.shapes import COMMANDS, DAEMON, PAIRS, SERVICE, SHORT, Shape, build
+from pserv.model.spec import DaemonSpec, ServiceSpec
 
 UNSET: Final = object()
 """An empty section (`env:` with all its lines commented out) is as good as none."""
@@ -85,9 +86,10 @@ class Decoder:
         """The value of one option. Raises Wrong."""
         return self._value(shape, node, path)
 
-    def unknown(self, level: str, known: tuple[str, ...], key: Scalar, path: Path) -> None:
-        """A key that nobody knows: what it is called here, or which one is meant."""
-        hint = neighbours.called_here(level, key.text) or suggestion(key.text.replace("-", "_"), known)
+    def unknown(self, level: str, known: tuple[str, ...], key: Scalar, path: Path, meant: str = "") -> None:
+        """A key that nobody knows: what it is called here, which one is near, or what its value says is `meant`."""
+        name = key.text.replace("-", "_")
+        hint = neighbours.called_here(level, key.text) or _elsewhere(level, name) or suggestion(name, known) or meant
         if not hint:
             listed = f"options here: {', '.join(known)}" if len(known) <= _FEW else "docs/options.md lists all options"
             hint = f"remove it, or check the indentation; {listed}"
@@ -146,6 +148,8 @@ class Decoder:
         if short_form is None or not (isinstance(node, Scalar) or listed):
             raise Wrong(f"{self._described(node)} where a mapping is expected", _as_struct(shape, node, path))
         option = shape.options[short_form]
+        if option.shape.kind == "list" and isinstance(node, Scalar) and not node.quoted and _is_bool(node.text):
+            raise Wrong(f"{shown(node.text)} names no path", f"write {path[-1]}: src, or remove the line")
         try:
             return {short_form: self._value(option.shape, node, path)}
         except Wrong as wrong:
@@ -272,6 +276,23 @@ class Decoder:
         if not isinstance(value, Scalar) or not value.text.strip():
             raise Wrong("shell is no line for /bin/sh", 'write {shell: "a | b"}', value)
         return ("/bin/sh", "-c", scalars.text(value))
+
+
+def _is_bool(word: str) -> bool:
+    return word.lower() in scalars.TRUE or word.lower() in scalars.FALSE
+
+
+def _elsewhere(level: str, name: str) -> str:
+    """Where an option belongs that stands at the wrong level; "" where it is none."""
+    if level == "top" and name in SERVICE.options:
+        return f"it is an option of a service: write services: {{web: {{{name}: …}}}}"
+    if level == "top" and name in DAEMON.options:
+        return f"it is an option of the daemon: write daemon: {{{name}: …}}"
+    if level == ServiceSpec.__name__ and name in DAEMON.options:
+        return f"it is an option of the daemon: write daemon: {{{name}: …}} beside services"
+    if level == DaemonSpec.__name__ and name in SERVICE.options:
+        return f"it is an option of services: write it at one, or for all of them defaults: {{{name}: …}}"
+    return ""
 
 
 def _as_struct(shape: Shape, node: Node, path: Path) -> str:

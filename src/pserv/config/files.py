@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Several
 from typing import Final
 
-from pserv.config.nodes import Mapping, Node, Scalar, Sequence, Unreadable
+from pserv.config.nodes import Mapping, Node, Scalar, Sequence, Unfilled, Unreadable
 from pserv.config.places import SUFFIXES
 from pserv.model.mistakes import Mistake
 from pserv.model.spec import SourceFile
@@ -87,6 +87,8 @@ def included(root: Node, folder: str, mistakes: list[Mistake]) -> list[str]:
     node = pair[1]
     found: list[str] = []
     for item in node.items if isinstance(node, Sequence) else [node]:
+        if isinstance(item, Unfilled):
+            continue
         if not isinstance(item, Scalar) or not item.text:
             mistakes.append(
                 item.mistake(f"include: {item.called} where a file is expected", 'write include: ["apps/*.yaml"]')

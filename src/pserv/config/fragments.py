@@ -16,9 +16,9 @@ from pserv.config.decode import Decoder
 from pserv.config.files import Loaded
 from pserv.config.findings import Findings, Path, short, shown
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
-from pserv.config.overriding import Written, merge, over, settled
+from pserv.config.overriding import ONE_OF, Written, lacking, merge, over, settled
 from pserv.config.places import is_name
-from pserv.config.scalars import suggestion
+from pserv.config.scalars import suggestion, yaml_quoted
 from pserv.config.shapes import DAEMON, SERVICE, build
 from pserv.model.secrets import Source
 from pserv.model.spec import DaemonSpec
@@ -64,7 +64,7 @@ class Configuration:
             if name in TOP:
                 sections[name] = value
             else:
-                self._decoder.unknown("top", TOP, key, ())
+                self._decoder.unknown("top", TOP, key, (), _as_service(text, value))
         for name in TOP:
             if name in sections and name != "include" and not _is_null(sections[name]):
                 getattr(self, f"_read_{name}")(sections[name])
@@ -176,6 +176,8 @@ class Configuration:
                 value = shown(node.text) if isinstance(node, Scalar) and not node.is_null else "nothing"
                 value = value if isinstance(node, Scalar) else node.called
                 hint = f'write {name}: {{command: "prog a b"}}'
+                if isinstance(node, Scalar) and " = " in node.text:
+                    hint = "write `command: …`, with a colon and a blank, and no ="
                 self._findings.add(path, f"{value} where the options of a service are expected", hint, node)
                 return
             written = self._decoder.struct(SERVICE, node, path)
@@ -207,7 +209,7 @@ class Configuration:
             if self._env_files:
                 written = {**written, "env_file": (*self._env_files, *written.get("env_file", ()))}
             declared.parts += self._default_parts
-            declared.spec = build(SERVICE, _derived(settled(written)))
+            declared.spec = build(SERVICE, self._complete(declared, _derived(settled(written))))
             if declared.spec.secrets:
                 check_secrets.complete(declared, self.providers, self._findings)
         left_out = {
@@ -218,6 +220,18 @@ class Configuration:
         for name in left_out:
             del self.services[name]
         return left_out
+
+    def _complete(self, declared: Declared, written: Written) -> Written:
+        """What is written without the structs that lack what they cannot be without; these are told."""
+        for path in lacking(SERVICE, written):
+            self._findings.service = declared.name
+            *inner, missing = path
+            told = ("services", declared.name, *inner)
+            hint = f"write {inner[-1]}: {{{missing}: …}}"
+            self._findings.add(told, f"has no {missing}", hint, declared.at(inner[0], *inner[1:]))
+            written = {name: value for name, value in written.items() if name != inner[0]}
+        self._findings.service = ""
+        return written
 
     def _groups_of_services(self) -> dict[str, list[str]]:
         groups: dict[str, list[str]] = {}
@@ -255,6 +269,16 @@ def _derived(written: Written) -> Written:
     if isinstance(backoff, dict) and "maximum" not in backoff and backoff.get("initial", 0) > 30:
         return {**written, "backoff": {**backoff, "maximum": backoff["initial"]}}
     return written
+
+
+def _as_service(name: str, node: Node) -> str:
+    """The hint where a key and its value look like a service; "" where they do not."""
+    ways = (*ONE_OF, "args", "image", "script", "cmd")
+    if isinstance(node, Mapping) and any(way in node.pairs for way in ways):
+        return f"services stand under services: write services: {{{short(name)}: …}}"
+    if isinstance(node, Scalar) and len(node.text.split()) > 1 and is_name(name):
+        return f"for a service write services: {{{short(name)}: {{command: {yaml_quoted(node.text)}}}}}"
+    return ""
 
 
 def _is_null(node: Node) -> bool:

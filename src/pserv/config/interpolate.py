@@ -142,7 +142,9 @@ class _Text:
         self._at += 1
         if form == "}" and not colon:
             return self._value(name, self._look(name), f"${{{name}}}") if wanted else ""
-        if not form or form not in "-?+":
+        if not form:
+            raise Wrong("has a '${' without its '}'", "close it, or write $${ for a literal ${")
+        if form not in "-?+":
             forms = "${V}, ${V:-default}, ${V-default}, ${V:?error}, ${V?error}, ${V:+other} and ${V+other}"
             written = name if self._private else short(self._text[start : self._at])
             raise Wrong(f"'${{{written}' is no form that there is", f"there are {forms}")

@@ -11,7 +11,25 @@ def _called(name: str) -> str:
     return f"here it is called {name}"
 
 
+_NOT_YET: Final = (
+    *("limits", "ulimits", "rlimits", "limitnofile", "limitnproc", "limitmemlock", "limitcore", "rlimit_nofile"),
+    *(
+        "mem_limit",
+        "mem_reservation",
+        "memory",
+        "memory_limit",
+        "max_memory",
+        "max_memory_restart",
+        "memorymax",
+        "cpus",
+    ),
+    *("cpuquota", "cpu_max", "resources", "cgroup", "guard", "pids_limit", "cap_add", "cap_drop", "capabilities"),
+    *("security", "security_opt", "protectsystem", "protecthome", "privatetmp", "nonewprivileges", "read_only"),
+    *("seccomp", "chroot", "namespaces", "privileged"),
+)
+
 _SERVICE: Final = {
+    **dict.fromkeys(_NOT_YET, "there is no such option yet: remove it"),
     # compose
     "healthcheck": _called("health"),
     "working_dir": _called("cwd"),
@@ -115,6 +133,36 @@ _SERVICE: Final = {
     "graceful_timeout": "here it is written stop: {timeout: 30s}",
     "shutdown": _called("stop"),
     "log_location": _called("stdout"),
+    "max_restart": _called("max_retries"),
+    "out_file": _called("stdout"),
+    "error_file": _called("stderr"),
+    "exec_mode": "not needed: instances says how many run",
+    "copy_env": _called("inherit_env"),
+    "is_daemon": "here it is written type: forking; better run it in the foreground",
+    "disabled": "here it is written autostart: false",
+    "start_program": _called("command"),
+    "stop_program": "here a service is stopped by signals: stop: {signal: TERM, timeout: 10s}",
+    "check": "here it is called health",
+    # Kubernetes
+    "restartpolicy": "here it is written restart: always, on-failure or never",
+    "terminationgraceperiodseconds": "here it is written stop: {timeout: 30s}",
+    "imagepullpolicy": f"{_CONTAINERS}: name the program with exec",
+    "containers": "a service here is one process: declare one for each",
+    # habit
+    "timeout": "here it is written stop: {timeout: 30s}, or start_timeout: 60s",
+    "signal": "here it is written stop: QUIT, or reload: HUP",
+    "grace_period": "here it is written stop: {timeout: 30s}",
+    "logfile": _called("stdout"),
+    "log_file": _called("stdout"),
+    "logging": _called("log"),
+    "oneshot": "here it is written type: oneshot",
+    "pre_start": "here it is written hooks: {pre_start: …}",
+    "post_stop": "here it is written hooks: {post_stop: …}",
+    "on_failed": "here it is written hooks: {on_failed: …}",
+    "needs": _called("depends_on"),
+    "requires_ready": _called("depends_on"),
+    "processes": _called("instances"),
+    "workers": _called("instances"),
     # what runs by the clock: systemd.timer, Kubernetes, pm2, ofelia, people
     "cron": _called("schedule"),
     "crontab": _called("schedule"),
@@ -149,6 +197,12 @@ _TOP: Final = {
     "supervisord": _called("daemon"),
     "settings": _called("daemon"),
     "default": _called("defaults"),
+    "watchers": _called("services"),
+    "watcher": _called("services"),
+    "apiversion": "this is a manifest of Kubernetes: write services: {web: {command: …}}",
+    "kind": "this is a manifest of Kubernetes: write services: {web: {command: …}}",
+    "metadata": "this is a manifest of Kubernetes: write services: {web: {command: …}}",
+    "spec": "this is a manifest of Kubernetes: write services: {web: {command: …}}",
 }
 
 _WATCH: Final = {

@@ -50,6 +50,18 @@ def settled(value: Any) -> Any:
     return tuple(value) if isinstance(value, Appending) else value
 
 
+def lacking(shape: Shape, written: Written) -> list[tuple[str, ...]]:
+    """Paths of options that are missing where a struct is written that cannot be without them."""
+    found = []
+    for name, option in shape.options.items():
+        value = written.get(name)
+        if option.shape.kind == "struct" and isinstance(value, dict):
+            found += [(name, *path) for path in lacking(option.shape, value)]
+        elif option.required and name not in written:
+            found.append((name,))
+    return found
+
+
 def over(shape: Shape, below: Written, above: Written) -> Written:
     """The options of a service (or of the daemon) with others below them."""
     return merge(shape, _without_alternatives(below, above), above)

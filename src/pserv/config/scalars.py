@@ -195,14 +195,14 @@ def _choice(node: Scalar, shape: Shape) -> str:
 def _one_of(value: str, shape: Shape) -> str:
     if value in shape.choices:
         return value
-    raise Wrong(f"{shown(value)} is not {expected(shape)}", suggestion(value, shape.choices))
+    raise Wrong(f"{shown(value)} is not {expected(shape)}", suggestion(value, shape.choices) or "write one of these")
 
 
 def _condition(node: Scalar, shape: Shape) -> str:
     word = CONDITION_ALIASES.get(node.text, node.text)
     if word not in shape.choices:
-        near = suggestion(word, (*shape.choices, *CONDITION_ALIASES)) or f"write one of {', '.join(shape.choices)}"
-        raise Wrong(f"{shown(node.text)} is no condition", near)
+        near = suggestion(word, (*shape.choices, *CONDITION_ALIASES)) or "write one of these"
+        raise Wrong(f"{shown(node.text)} is not {expected(shape)}", near)
     return word
 
 

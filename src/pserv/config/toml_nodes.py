@@ -33,7 +33,7 @@ def read_toml(text: str, file: str, mistakes: list[Mistake]) -> Node | None:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise Unreadable(_explained(error, file)) from None
+        raise Unreadable(_explained(error, file, text)) from None
     except RecursionError:
         raise Unreadable(Mistake("nested too deep", "no option of Pserv is so deep", file)) from None
     if not data:
@@ -47,22 +47,45 @@ def read_toml(text: str, file: str, mistakes: list[Mistake]) -> Node | None:
     return _Builder(file, scan.places, scan.keys).node(data, (), (1, 1, ""), 0)
 
 
-def _explained(error: tomllib.TOMLDecodeError, file: str) -> Mistake:
+def _explained(error: tomllib.TOMLDecodeError, file: str, text: str) -> Mistake:
     reason, _, where = str(error).partition(" (at ")
     numbers = [int(number) for number in re.findall(r"\d+", where)]
     line, column = numbers if len(numbers) == 2 else (0, 0)
     reason = reason[:1].lower() + reason[1:]
-    hints = {
-        "invalid value": "put text in quotes: TOML has no bare words",
-        "expected '=' after a key in a key/value pair": "write `key = value`",
-        "cannot overwrite a value": "the key is already set: keep one of the two",
-        "invalid initial character for a key part": "quote the key",
-    }
-    if not line:
-        reason += " (at the end of the file)"
-    return Mistake(
-        f"not TOML: {reason}", hints.get(reason, "check this line and the one before it"), file, line, column
+    message, hint = next(
+        (told for start, told in _SLIPS.items() if reason.startswith(start)),
+        (reason, "check this line and the one before it"),
     )
+    rest = text.split("\n")[line - 1][column - 1 :].strip() if line else ""
+    if reason.startswith("expected '='") and rest.startswith(":"):
+        hint = "write `key = value`; YAML stands in a file of the name pserv.yaml"
+    if reason.startswith("invalid initial character") and not rest:
+        message, hint = "a {…} that goes on in the next line", "write it in one line, or as a [section]"
+    if not line:
+        message += " (at the end of the file)"
+    return Mistake(f"not TOML: {message}", hint, file, line, column)
+
+
+_SLIPS: Final = {
+    "invalid value": ("a value that is neither in quotes nor a number, true or false", "put the text in quotes"),
+    "expected '=' after a key": ("a key without '='", "write `key = value`, or [section]"),
+    "cannot overwrite a value": ("the key is already set", "keep one of the two"),
+    "cannot mutate immutable": ("more keys for a {…} that is closed", "write them all inside of the braces"),
+    "cannot declare": ("the section is already there", "write its keys below the first one"),
+    "invalid initial character for a key": ("a key that begins with another character", "put the key in quotes"),
+    "illegal character '\\n'": ("a text that does not end in its line", "close the quote, or begin and end with three"),
+    "unterminated string": ("a text that does not end", "close the quote"),
+    "unclosed array": ("a list that does not end", "close it with ]"),
+    "unclosed inline table": ("a {…} that does not end in its line", "close it with }, or write a [section]"),
+    "unescaped '\\' in a string": ("a backslash that escapes nothing", "use single quotes: a backslash is plain there"),
+    "expected newline or end of document": (
+        "more after the end of a value",
+        "begin a new line, or put the text in quotes",
+    ),
+    "invalid date or datetime": ("a date that there is not", "put the text in quotes"),
+    "expected ']'": ("a section that is not closed", "write [section], or [[section]] for one of a list"),
+}
+"""What tomllib calls the commonest slips, in words that say what to do."""
 
 
 class _Lost(Exception):

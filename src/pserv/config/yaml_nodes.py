@@ -5,6 +5,7 @@ Raises Unreadable where the text is no YAML or too large; duplicate keys and unk
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import yaml
@@ -17,6 +18,7 @@ _Parser: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _TAG: Final = "tag:yaml.org,2002:"
 _PLAIN_TAGS: Final = frozenset(_TAG + name for name in ("int", "float", "bool", "null"))
+_INI: Final = re.compile(r"\[[A-Za-z][\w:. @-]*\][ \t]*\n[^\[\n]*=")
 _HOW: Final = {"!replace": "replace", "!append": "append"}
 """Tags of lists and mappings that stand over others."""
 _KNOWN_TAGS: Final = _PLAIN_TAGS | {"!", _TAG + "str", _TAG + "map", _TAG + "seq"}
@@ -130,9 +132,13 @@ class _Composer:
         """Whether a scalar with a tag can only be a text; a tag that could build objects is a mistake."""
         if event.tag not in _KNOWN_TAGS:
             shown = "!!" + event.tag[len(_TAG) :] if event.tag.startswith(_TAG) else event.tag
-            self._mistakes.append(
-                self._at(event, f"the tag {shown} has no meaning here", "remove it: options have their types by name")
+            standard = shown.startswith("!!")
+            hint = (
+                "options have their types by name"
+                if standard
+                else "there are !replace for a mapping, !append for a list"
             )
+            self._mistakes.append(self._at(event, f"the tag {shown} has no meaning here", f"remove it: {hint}"))
         return event.tag not in _PLAIN_TAGS
 
     def _alias(self, event: Any) -> Node:
@@ -216,6 +222,8 @@ def _explained(error: yaml.MarkedYAMLError, file: str, text: str) -> Mistake:
     message, hint = _problem(problem, error.context or "", _character(text, line, column))
     if "mapping values are not allowed" in problem and _glued(text, line - 1):
         hint = f"write a blank after the colon in line {line - 1}"
+    if _INI.match(text.lstrip()):
+        message, hint = "this is an INI file, of supervisord or systemd", "write services: {web: {command: …}}"
     start = error.context_mark
     if start and start.line + 1 != line and "block" not in (error.context or "block"):
         message += f" (it begins in line {start.line + 1})"
