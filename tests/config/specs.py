@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from pserv.config.overriding import ONE_OF
 from pserv.config.shapes import COMMANDS, SERVICE, Shape, build
 from pserv.model.kinds import ALL
 from pserv.model.secrets import KINDS
@@ -105,10 +106,16 @@ def secrets(shape: Shape) -> st.SearchStrategy[Any]:
     return said.map(lambda written: build(shape, {**written, **({"deliver": "file"} if "path" in written else {})}))
 
 
+def _one_way(names: list[str]) -> list[str]:
+    """Without a second way to say what runs, which nobody may write."""
+    ways = [name for name in names if name in ONE_OF]
+    return [name for name in names if name not in ways[1:]]
+
+
 def services() -> st.SearchStrategy[ServiceSpec]:
     """Any service with up to ten options; they need not make sense together. All at once would only take longer."""
     options = {name: values(option.shape) for name, option in SERVICE.options.items()}
-    chosen = st.lists(st.sampled_from(sorted(options)), max_size=10, unique=True)
+    chosen = st.lists(st.sampled_from(sorted(options)), max_size=10, unique=True).map(_one_way)
     return chosen.flatmap(lambda names: st.fixed_dictionaries({name: options[name] for name in names})).map(
         lambda written: build(SERVICE, written)
     )

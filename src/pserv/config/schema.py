@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any, Final
 
+from pserv.config import schedules
 from pserv.config.effective import written
+from pserv.config.overriding import ONE_OF
 from pserv.config.probing import BESIDE, PROBES
 from pserv.config.scalars import (
     CONDITION_ALIASES,
@@ -21,8 +24,30 @@ from pserv.model.probe import KINDS, Http
 
 Json = dict[str, Any]
 
+
+def _beside_a_schedule() -> Json:
+    """Options of a service that may also stand inside of its schedule."""
+    options = [SERVICE.options[name] for name in schedules.BESIDE]
+    return {
+        option.name: {
+            **({"enum": list(option.shape.choices)} if option.shape.choices else {"type": "string"}),
+            "description": option.text,
+        }
+        for option in options
+    }
+
+
+def _any_case(word: str) -> str:
+    """A pattern for a word in capitals or not: patterns of ECMA know no flag for it."""
+    return "".join(f"[{char.upper()}{char}]" for char in word)
+
+
 _TEXT: Final[Json] = {"type": ["string", "number", "boolean"]}
-_DURATION: Final = r"^ *([0-9][0-9._]* *(ms|s|m|h|d|w|[a-z]+) *)+$|^ *[0-9.][0-9._eE+-]*$"
+_DURATION: Final = r"^ *([0-9][0-9._]* *[mshdwMSHDW][A-Za-z]* *)+$|^ *[0-9.][0-9._eE+-]*$"
+_SIGNAL: Final = r"^ *([A-Za-z][A-Za-z0-9]*([+-][0-9]+)?|(SIG|sig)?[0-9]+) *$"
+_BOOL: Final = f"^({'|'.join(_any_case(word) for word in sorted(TRUE | FALSE))})$"
+_DIGITS: Final[Json] = {"type": "string", "pattern": "^ *[+-]?[0-9][0-9_]* *$"}
+_DECIMAL: Final[Json] = {"type": "string", "pattern": "^ *[+-]?[0-9._]+([eE][+-]?[0-9]+)? *$"}
 _NAME: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
 
 _SIZE: Final[Json] = {
@@ -36,7 +61,7 @@ _KINDS: Final[dict[str, Json]] = {
     "text": _TEXT,
     "program": {"type": "string", "minLength": 1},
     "path": {"type": "string", "minLength": 1},
-    "bool": {"anyOf": [{"type": "boolean"}, {"enum": [*sorted(TRUE), *sorted(FALSE)]}]},
+    "bool": {"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": _BOOL}]},
     "duration": {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": _DURATION}]},
     "schedule": {
         "anyOf": [
@@ -44,11 +69,9 @@ _KINDS: Final[dict[str, Json]] = {
             {
                 "type": "object",
                 "properties": {
-                    "cron": _TEXT,
-                    "every": _TEXT,
-                    "timezone": _TEXT,
-                    "overlap": {"enum": ["skip", "queue", "kill"]},
-                    "missed": {"enum": ["skip", "run"]},
+                    "cron": {**_TEXT, "description": "A cron line, or @hourly, @daily, @weekly, @monthly, @yearly."},
+                    "every": {**_TEXT, "description": "A duration: the time from run to run."},
+                    **_beside_a_schedule(),
                 },
                 "additionalProperties": False,
             },
@@ -57,7 +80,7 @@ _KINDS: Final[dict[str, Json]] = {
     "timezone": {"type": "string", "minLength": 1},
     "size": _SIZE,
     "limit": {"anyOf": [{"const": NONE}, *_SIZE["anyOf"]]},
-    "count": {"anyOf": [{"const": NONE}, {"type": "integer", "minimum": 0}]},
+    "count": {"anyOf": [{"const": NONE}, {"type": "integer", "minimum": 0}, _DIGITS]},
     "period": {"anyOf": [{"enum": [*PERIODS, NONE]}, {"type": "string", "pattern": _DURATION}]},
     "rate": {
         "anyOf": [
@@ -68,14 +91,23 @@ _KINDS: Final[dict[str, Json]] = {
     "signal": {
         "anyOf": [
             {"type": "integer", "minimum": 1, "maximum": 64},
-            {"type": "string", "pattern": r"^ *(SIG)?[A-Za-z0-9]+([+-][0-9]+)? *$"},
+            {"type": "string", "pattern": _SIGNAL},
         ]
     },
-    "reaction": {"type": ["string", "integer"]},
-    "consequence": {"type": ["string", "integer"]},
-    "octal": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^(0o)?[0-7]+$"}]},
+    "reaction": {
+        "anyOf": [{"enum": ["restart", "reload"]}, {"type": "integer"}, {"type": "string", "pattern": _SIGNAL}]
+    },
+    "octal": {
+        "anyOf": [
+            {"type": "integer", "minimum": 0, "maximum": 7777},
+            {"type": "string", "pattern": "^ *(0[oO])?0*[0-7]{1,4} *$"},
+        ]
+    },
+    "consequence": {
+        "anyOf": [{"enum": ["restart", "none"]}, {"type": "integer"}, {"type": "string", "pattern": _SIGNAL}]
+    },
     "words": _WORDS,
-    "port": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, {"const": SERVICE_PORT}]},
+    "port": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, _DIGITS, {"const": SERVICE_PORT}]},
     "command": _WORDS,
     "arguments": _WORDS,
     "environment": {
@@ -94,7 +126,13 @@ _KINDS: Final[dict[str, Json]] = {
             *_WORDS["anyOf"],
             {
                 "type": "object",
-                "properties": {"command": _WORDS, "shell": _TEXT},
+                "properties": {
+                    "command": {
+                        **_WORDS,
+                        "description": "Program and arguments: a string without shell syntax, or a list.",
+                    },
+                    "shell": {**_TEXT, "description": "A line for /bin/sh -c."},
+                },
                 "minProperties": 1,
                 "maxProperties": 1,
             },
@@ -119,7 +157,7 @@ def json_schema() -> Json:
                 "pattern": _NAME,
                 "description": "Name of this daemon; by default its folder's.",
             },
-            "daemon": {"$ref": "#/$defs/daemon"},
+            "daemon": {"$ref": "#/$defs/daemon", "description": "Options of the daemon itself."},
             "defaults": {"$ref": "#/$defs/service", "description": "Options of all services that do not set them."},
             "secrets": {
                 "type": "object",
@@ -153,20 +191,28 @@ def json_schema() -> Json:
             },
         },
         "$defs": {
-            "service": _struct_schema(SERVICE),
+            "service": _struct_schema(SERVICE, "service"),
             "hook": _short_forms(HOOK),
-            "daemon": _struct_schema(DAEMON),
+            "daemon": _struct_schema(DAEMON, "daemon"),
+            **{kind: _or_variable(form) for kind, form in _KINDS.items()},
             "variable": {"type": "string", "pattern": r"\$", "description": "A text with ${VARIABLE} in it."},
         },
     }
 
 
-def _struct_schema(shape: Shape) -> Json:
+def _struct_schema(shape: Shape, place: str = "") -> Json:
+    """`place`: its name among the definitions, where it has one."""
     properties = {option.name: _option_schema(option) for option in shape.options.values()}
     schema: Json = {"type": "object", "additionalProperties": False, "properties": properties}
-    dashed = {f"^{name.replace('_', '-')}$": value for name, value in properties.items() if "_" in name}
+    dashed = {
+        f"^{name.replace('_', '-')}$": {"$ref": f"#/$defs/{place}/properties/{name}"} if place else value
+        for name, value in properties.items()
+        if "_" in name
+    }
     if dashed:
         schema["patternProperties"] = dashed
+    if shape is SERVICE:
+        schema["allOf"] = [{"not": {"required": list(pair)}} for pair in combinations(ONE_OF, 2)]
     if description := first_sentence(shape):
         schema["description"] = description
     return schema
@@ -187,14 +233,25 @@ def _option_schema(option: Option) -> Json:
 
 
 def _shape_schema(shape: Shape) -> Json:
+    if shape.kind in _KINDS and not shape.positive:
+        named = {"$ref": f"#/$defs/{shape.kind}"}
+        return {"anyOf": [named, {"type": "null"}]} if shape.optional else named
     schema = _required_schema(shape)
-    if not _takes_any_text(schema):
-        forms = schema["anyOf"] if schema.keys() == {"anyOf"} else [schema]
-        schema = {"anyOf": [*forms, {"$ref": "#/$defs/variable"}]}
+    if shape.positive and shape.kind == "duration":
+        schema = {"anyOf": [{"type": "number", "exclusiveMinimum": 0}, *schema["anyOf"][1:]]}
+    schema = _or_variable(schema)
     if shape.optional and "type" in schema and len(schema) == 1:
         types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         return {"type": [*types, "null"]}
     return {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]} if shape.optional else schema
+
+
+def _or_variable(schema: Json) -> Json:
+    """The same, or a text with a variable in it."""
+    if _takes_any_text(schema):
+        return schema
+    forms = schema["anyOf"] if schema.keys() == {"anyOf"} else [schema]
+    return {"anyOf": [*forms, {"$ref": "#/$defs/variable"}]}
 
 
 def _takes_any_text(schema: Json) -> bool:
@@ -224,7 +281,7 @@ def _required_schema(shape: Shape) -> Json:
     if shape.kind == "sockets":
         assert shape.item is not None
         one = _shape_schema(shape.item)
-        forms = [*one["anyOf"], {"type": "array", "items": one}, {"type": "object", "additionalProperties": one}]
+        forms = [one, {"type": "array", "items": one}, {"type": "object", "additionalProperties": one}]
         return {"anyOf": forms}
     if shape.kind == "secrets":
         assert shape.item is not None
@@ -232,7 +289,8 @@ def _required_schema(shape: Shape) -> Json:
         return {"anyOf": [*_WORDS["anyOf"], {"type": "object", "additionalProperties": one}]}
     if shape.kind in ("integer", "number"):
         limits = {"minimum": shape.low, "maximum": shape.high}
-        return {"type": shape.kind, **{name: limit for name, limit in limits.items() if limit is not None}}
+        number = {"type": shape.kind, **{name: limit for name, limit in limits.items() if limit is not None}}
+        return {"anyOf": [number, _DIGITS if shape.kind == "integer" else _DECIMAL]}
     if shape.kind == "hooks":
         hook: Json = {"$ref": "#/$defs/hook"}
         return {"anyOf": [hook, {"type": "array", "items": hook}]}

@@ -39,8 +39,8 @@ class Backoff(Struct, frozen=True, forbid_unknown_fields=True):
 class StopStep(Struct, frozen=True, forbid_unknown_fields=True):
     """One signal and how long to wait after it. A user writes `{QUIT: 30s}`."""
 
-    signal: SignalNumber
-    timeout: Duration
+    signal: Annotated[SignalNumber, live("The signal.")]
+    timeout: Annotated[Duration, live("How long it is waited for before the next step.")]
 
 
 class Stop(Struct, frozen=True, forbid_unknown_fields=True):
