@@ -8,7 +8,6 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from pserv.bundle import Bundle
-from pserv.logger.main import logger
 from pserv.system.asking import asker
 from pserv.system.store import store
 
@@ -28,13 +27,13 @@ reads env files."""
 
 
 class Roles:
-    """What a fork of the keeper can be, by name. Logger and asker are loaded now, other code is held."""
+    """What a fork of the keeper can be, by name. The asker is loaded now, other code is held."""
 
     def __init__(self) -> None:
         self._bundle = Bundle(HELD, HELD_MODULES)
         self.table: dict[str, Role] = {
             "supervisor": self.supervisor,
-            "logger": logger,
+            "logger": self.logger,
             "reader": self.reader,
             "store": store,
             "asker": self.asker,
@@ -48,6 +47,13 @@ class Roles:
     def descriptors(self) -> set[int]:
         """What a fork needs of its parent's."""
         return self._bundle.descriptors
+
+    def logger(self, channel: socket.socket, argument: str) -> int:
+        """A worker of the logger."""
+        self._use_held()
+        from pserv.logger.main import logger
+
+        return logger(channel, argument)
 
     def reader(self, channel: socket.socket, argument: str) -> int:
         """A reader of logs, for one who asked."""

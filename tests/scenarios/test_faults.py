@@ -153,7 +153,7 @@ def test_a_package_replaced_on_disk_changes_nothing_for_who_runs(tmp_path: Path)
     """Each successor is made from what the daemon loaded when it started."""
     package = tmp_path / "package" / "pserv"
     shutil.copytree(Path(pserv.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    script = "echo one; trap 'echo two; kill $$!; exit 0' TERM; sleep 1000 & wait"
+    script = "echo one; trap 'echo two; kill $$!; wait; exit 0' TERM; sleep 1000 & wait"
     config = f"services:\n  web: {{command: [sh, -c, {script!r}], stdout: {tmp_path}/web.log}}\n"
     daemon = Daemon(tmp_path, config)
     with daemon:
