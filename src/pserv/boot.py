@@ -5,6 +5,7 @@ The loader takes longest, so it is under way before the rest of our code is even
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import sys
@@ -64,6 +65,7 @@ def daemon(
     """
     if ready_fd >= 0:
         _leave_session()
+    gc.disable()  # while all that is loaded is kept
     asked = Start(files, lease_fd=lease_fd, ready_fd=ready_fd, exit_when=exit_when, names=start)
     loading: Loading | None = None
     try:

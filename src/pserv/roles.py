@@ -97,12 +97,12 @@ class Roles:
 
     def supervisor(self, channel: socket.socket, argument: str) -> int:
         """The supervisor, on this channel to the keeper."""
+        gc.disable()  # until all is loaded and declared, of which nearly all is kept
         self._use_held()
         # 1 MB that msgspec imports only where it happens to be installed, and does without.
         sys.modules["typing_extensions"] = None  # type: ignore[assignment]
         from pserv.supervisor import main
 
-        gc.enable()
         return main.supervise(channel, _serve)
 
     def _use_held(self) -> None:

@@ -81,6 +81,7 @@ class Keeper:
         """
         gc.collect()
         gc.freeze()  # so that no collection in a child writes to the pages it shares
+        gc.enable()  # the boot runs without
         if self.boot.complete is not None:
             self.supervision.begin()
             try:
