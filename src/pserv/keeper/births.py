@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 
 from pserv.keeper import child
@@ -54,6 +55,8 @@ class Births:
 
     def fork(self) -> None:
         """Fork all that are ready."""
+        if not self._row:
+            return
         row, self._row = self._row, []
         # Until a child has its own, a signal to it would be noted in the wake-up pipe that both share.
         child.set_mask(signal.SIG_SETMASK, child.ALL_SIGNALS)
@@ -73,4 +76,7 @@ class Births:
         finally:
             child.set_mask(signal.SIG_SETMASK, ())
         for birth in row:
-            self._done(birth)
+            try:
+                self._done(birth)
+            except Exception:  # a mistake in one thing: the others run, and must be known
+                sys.excepthook(*sys.exc_info())
