@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -19,6 +19,7 @@ from pserv.convert.starter import Starter, make
 from pserv.model.mistakes import InvalidConfig, Mistake
 from pserv.model.spec import Document, ServiceSpec
 from tests.convert.test_compose import KEYS, VALUES
+from tests.rounds import EXAMPLES
 
 VALIDATOR = Draft202012Validator(json_schema())
 
@@ -161,7 +162,8 @@ def test_a_broken_env_is_told_and_the_rest_is_written(tmp_path: Path) -> None:
     assert any(".env:1" in remark for remark in starter.remarks)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@example({"a": {"image": "\x08"}}, "")  # which no comment may have as it is
+@settings(max_examples=EXAMPLES // 4, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     st.dictionaries(st.sampled_from(["a", "b", "c d", "web"]), st.dictionaries(KEYS, VALUES, max_size=5), max_size=3),
     st.text(max_size=30),

@@ -12,7 +12,7 @@ from pserv.api import operations as op
 from tests.scenarios.daemon import Daemon
 from tests.stillness import still
 
-RELOADS = int(os.environ.get("PSERV_TEST_RELOADS", "25"))
+RELOADS = int(os.environ.get("PSERV_TEST_RELOADS", "15"))
 """500 take two minutes; growth shows in fewer."""
 
 WARM_UP = 15

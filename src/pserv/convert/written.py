@@ -68,7 +68,7 @@ def _escaped(char: str) -> str:
 def comment(line: str, indent: int) -> Iterator[str]:
     """A remark as comment lines, wrapped."""
     margin = " " * indent + "# "
-    rest = " ".join(line.split())
+    rest = "".join(char if char.isprintable() else _escaped(char) for char in " ".join(line.split()))
     while len(margin) + len(rest) > WIDTH + 10:
         cut = rest.rfind(" ", 0, WIDTH + 10 - len(margin))
         if cut <= 0:
