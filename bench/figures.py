@@ -99,6 +99,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("chain.50", "chain of 50, each ready after 10 ms, from nothing to ready", "ms", MS),
     Figure("chain.warm", "… from the first one's first instruction", "ms", MS),
     Figure("chain.own", "… what they take for themselves, in sum", "ms", MS),
+    Figure("check.1000", "CPU of `check`, 1000 services in 200 files, beyond an interpreter", "ms", MS, (Limit(500),)),
     Figure("probes.cpu", "CPU of 1000 http probes, supervisor and keeper", "ms", MS),
     Figure("probes.late", "1000 http probes a second: lateness, p99", "ms", MS),
     Figure("probes.pss", "memory (PSS), 1000 services with an http probe", "MB", MB),

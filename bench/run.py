@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import alive
 import capture
+import checks
 import floods
 import formats
 import life
@@ -27,7 +28,7 @@ from stage import RESULTS, BenchError, Stage, stage, sweep
 
 LATEST = RESULTS / "latest.json"
 LOGS = ("log", "floods", "formats", "reading")
-PARTS = ("start", "memory", "stop", "restart", "crash", "status", "idle", *LOGS, "ready", "probes")
+PARTS = ("start", "memory", "stop", "restart", "crash", "status", "idle", *LOGS, "ready", "probes", "check")
 Who = tuple[type[Daemon], ...]
 
 
@@ -133,6 +134,7 @@ def plan(scene: Stage, book: Book, options: argparse.Namespace) -> list[Measurem
             Measurement({"reading"}, partial(reading.readings, scene, book, rounds(4))),
             Measurement({"ready"}, partial(ready.chains, scene, book, rounds(3))),
             Measurement({"ready"}, partial(ready.ports, scene, book, rounds(2))),
+            Measurement({"check"}, partial(checks.checks, scene, book, rounds(10, 3))),
             Measurement({"probes"}, partial(probes.costs, scene, book, 100 if options.quick else 1000)),
         ]
     return [measurement for measurement in everything if measurement.parts & options.only]

@@ -54,8 +54,9 @@ class Decoder:
         written: Written = {}
         keys: dict[str, Scalar] = {}
         spreads: list[tuple[str, Spread, Node]] = []
+        options = shape.options
         for text, (key, value) in node.pairs.items():
-            option = shape.options.get(text) or shape.options.get(text.replace("-", "_"))
+            option = options.get(text) or options.get(text.replace("-", "_"))
             if option is None:
                 self.unknown(shape.cls.__name__, tuple(shape.options), key, path)
                 continue

@@ -5,6 +5,7 @@ Structs and mappings merge, single values and lists replace; `!replace` makes a 
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Final
 
 from pserv.config.findings import Wrong
@@ -52,14 +53,16 @@ def settled(value: Any) -> Any:
 
 def lacking(shape: Shape, written: Written) -> list[tuple[str, ...]]:
     """Paths of options that are missing where a struct is written that cannot be without them."""
-    found = []
-    for name, option in shape.options.items():
-        value = written.get(name)
-        if option.shape.kind == "struct" and isinstance(value, dict):
-            found += [(name, *path) for path in lacking(option.shape, value)]
-        elif option.required and name not in written:
-            found.append((name,))
+    found: list[tuple[str, ...]] = [(name,) for name in _required(shape) if name not in written]
+    for name, value in written.items():
+        if isinstance(value, dict) and (inner := shape.options[name].shape).kind == "struct":
+            found += [(name, *path) for path in lacking(inner, value)]
     return found
+
+
+@cache
+def _required(shape: Shape) -> tuple[str, ...]:
+    return tuple(option.name for option in shape.options.values() if option.required)
 
 
 def over(shape: Shape, below: Written, above: Written) -> Written:
@@ -70,8 +73,9 @@ def over(shape: Shape, below: Written, above: Written) -> Written:
 def merge(shape: Shape, below: Written, above: Written) -> Written:
     """`above` wins; maps and structs merge, everything else replaces, and so do dependencies, which may be a list."""
     merged = dict(below)
+    options = shape.options
     for name, value in above.items():
-        merged[name] = _one_over(shape.options[name].shape, merged.get(name), value)
+        merged[name] = _one_over(options[name].shape, merged.get(name), value)
     return Replacing(merged) if isinstance(below, Replacing) else merged
 
 

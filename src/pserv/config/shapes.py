@@ -78,8 +78,9 @@ class Shape:
 def build(shape: Shape, written: dict[str, Any]) -> Any:
     """The frozen struct of what was written (see `decode`); the rest has its default."""
     values = {}
+    options = shape.options
     for name, value in written.items():
-        inner = shape.options[name].shape
+        inner = options[name].shape
         values[name] = build(inner, value) if inner.kind == "struct" and isinstance(value, dict) else value
     return shape.cls(**values)
 
