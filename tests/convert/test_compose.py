@@ -49,6 +49,8 @@ def one(options: str) -> Entry:
         ("scale: 2", {"instances": 2}),
         ("profiles: [dev]", {"profiles": ["dev"]}),
         ("tty: true, stdin_open: true", {"tty": True}),
+        ("env_file: .env", {"env_file": ".env"}),
+        ("env_file: [{path: a.env, required: false}]", {"env_file": [{"path": "a.env", "required": False}]}),
         ("user: root", {"user": "root"}),
         ("user: nobody-of-that-name", {}),
         ("depends_on: [b]", {"depends_on": {"b": "started"}}),

@@ -45,6 +45,12 @@ def test_ports_are_those_of_foreman() -> None:
     assert [entry.options.get("port") for entry in found] == [5000, 5100, None]
 
 
+def test_a_dotenv_beside_it_is_read_as_foreman_does(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("A=1")
+    (entry,) = procfile.read("web: a", "Procfile", str(tmp_path)).entries
+    assert entry.options["env_file"] == ".env"
+
+
 def test_lines_that_are_none_and_names_that_are_there_are_told() -> None:
     found = procfile.read("# c\n\nweb: a\nno line\nweb: b\n-x: c\nrelease: m\n", "Procfile", "/nowhere")
     assert [entry.name for entry in found.entries] == ["web", "release"]

@@ -47,7 +47,7 @@ def _text(name: str | None, value: Node) -> str:
         )
     if not name or "=" in name or "\0" in name:
         raise Wrong(f"{shown(name)} cannot be the name of a variable", "use letters, digits and _")
-    if any(char.isspace() for char in name):
+    if name.split() != [name]:
         plain = "".join(name.split())
         raise Wrong(f"the name {shown(name)} has a blank in it", f"write {short(plain)}=…, or {{{short(plain)}: …}}")
     if value.is_null:
