@@ -19,7 +19,7 @@ FOLDERS = sorted(path for path in (CORPUS / "files").iterdir() if path.is_dir())
 """Configurations of several files, or with variables: `ask.json` says what is asked, else pserv.yaml is."""
 
 EMPTY_WORDS = re.compile(
-    r"(?<![-\w'])(invalid|illegal|bad|wrong|incorrect|malformed|unexpected|failed|error)(?![-\w'])", re.I
+    r"(?<![-\w'])(invalid|illegal|bad|wrong|incorrect|malformed|unexpected|failed|error)(?![-\w'])"
 )
 """Words that say that something is not as it should be, and not what."""
 
