@@ -6,10 +6,11 @@ import grp
 import os
 import pwd
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from pserv.config import (
+    check_dependencies,
     check_forking,
     check_instances,
     check_logs,
@@ -26,12 +27,9 @@ from pserv.config.overriding import ONE_OF
 from pserv.config.scalars import suggestion, yaml_quoted
 from pserv.model import units
 from pserv.model.hooks import KINDS
-from pserv.model.needs import Need
 from pserv.model.spec import ServiceSpec
-from pserv.rules import dependencies, instances
+from pserv.rules import instances
 
-_FEW: Final = 12
-"""Services that are named in the message on a cycle."""
 _UNCATCHABLE: Final = (signal.SIGSTOP,)
 
 
@@ -251,53 +249,12 @@ class Check:
 
     def _dependencies(self) -> None:
         specs = {name: declared.spec for name, declared in self._services.items()}
-        for name, need in dependencies.unknown(specs):
+        for name, inner, message, hint in check_dependencies.mistakes(specs, self._left_out):
             self._findings.service = name
-            near = suggestion(need, tuple(specs))
-            missing = f"there is no service {shown(need)}"
-            if profiles := self._left_out.get(need):
-                missing = f"{shown(need)} is declared only with profile {' or '.join(profiles)}"
-                near = f"add --profile {profiles[0]}, or write {{{short(need)}: {{required: false}}}}"
-            if not specs[name].depends_on[need].required:
-                told = f"{missing}, so it is not waited for"
-                self._note(self._services[name], "depends_on", f"{told}; {near}" if near else told)
-                continue
-            hint = near or f"declare it under services, or remove {short(need)} here"
-            self._wrong(self._services[name], "depends_on", missing, hint, need)
-        for name, spec in specs.items():
-            self._findings.service = name
-            for need, edge in spec.depends_on.items():
-                if need in specs:
-                    self._condition(self._services[name], need, edge, specs[need])
-        for cycle in dependencies.cycles(specs):
-            declared = self._services[cycle[0]]
-            self._findings.service = declared.name
-            if len(cycle) == 2:
-                self._wrong(declared, "depends_on", "the service depends on itself", "remove it")
-                continue
-            message = f"the services wait for each other for ever: {_path(cycle)}"
-            self._wrong(declared, "depends_on", message, "remove one of these dependencies")
+            self._wrong(self._services[name], "depends_on", message, hint, *inner)
+        for name, message in check_dependencies.notes(specs, self._left_out):
+            self._note(self._services[name], "depends_on", message)
         self._findings.service = ""
-
-    def _condition(self, declared: Declared, name: str, need: Need, spec: ServiceSpec) -> None:
-        """Conditions that never come, or not as their reader thinks."""
-        if need.condition == "healthy" and spec.health is None:
-            hint = f"give {short(name)} a health probe, or write {short(name)}: ready"
-            self._wrong(declared, "depends_on", f"{shown(name)} has no health probe to be healthy by", hint, name)
-        if need.condition == "healthy" and spec.health is not None and spec.lazy:
-            message = f"{shown(name)} is lazy, and not asked for its health before somebody connects"
-            self._wrong(declared, "depends_on", message, f"write {short(name)}: ready, or remove its lazy", name)
-        if need.condition != "completed" or spec.type == "oneshot":
-            return
-        if spec.policy in ("always", "on-success"):
-            told = (
-                f"{name} is started again when it ends (restart: {spec.policy}); it has completed at its first success"
-            )
-        elif spec.type == "notify" or spec.ready is not None or spec.health is not None:
-            told = f"{name} has completed when it ends with success; write {name}: ready if it is to run on"
-        else:
-            return
-        self._note(declared, "depends_on", told)
 
     def _shared_files(self) -> None:
         """Two writers of one file would cut each other's lines, and could not rotate it; a pid file names one."""
@@ -336,14 +293,6 @@ class Check:
                 for option, path in (("stdout", declared.spec.stdout), ("stderr", declared.spec.stderr)):
                     if path and path.startswith("/"):
                         yield name, option, instances.filled(path, facts)
-
-
-def _path(cycle: Sequence[str]) -> str:
-    """The services of a cycle, in the order of their waiting; of many the first and the last."""
-    names = list(map(short, cycle))
-    if len(names) > _FEW:
-        names[_FEW - 3 : -2] = [f"… ({len(names) - _FEW + 1} more)"]
-    return " -> ".join(names)
 
 
 def _is_file(path: str) -> bool:
