@@ -120,11 +120,10 @@ A signal or kill for a run of the key that is gone already is accepted and does 
 Keeper to logger:
 
 `{"op": "stream", "id", "key", "target": TARGET, "run", "name", "pid", "terminal"?: bool}` with the read end; sent for
-    every stream. `name` is stdout, stderr, or output for both in one; `pid` is 0 until the process is known.
+    every stream once its process is forked. `name` is stdout, stderr, or output for both in one.
 `{"op": "drain", "run", "ids": [...]}`; the logger answers `drained` when the pipes are empty.
 `{"op": "target", "id", "target": TARGET}`; `{"op": "reopen", "number"}`; `{"op": "finish"}`: drain all, then exit.
-`{"op": "settings", "id", "log": LOG, "run", "name", "pid"}`: told for each stream that has a LOG when its process is
-    known (-1: there will be none), and when LOG changes.
+`{"op": "settings", "id", "log": LOG, "run", "name", "pid"}`: told when the LOG of a stream changes.
 `{"op": "hello", "holds": [{"worker": n}], "workers": n, "resume": bool, "streams": [STREAM]}` with hold pipe
     (read end, write end) and journal (empty at first) of this worker. First message. When `resume` is true a worker
     before it died: STREAM (the fields of `stream`) are all that its journal may name; `stream` with the

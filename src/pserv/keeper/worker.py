@@ -25,7 +25,7 @@ class Stream:
         self.name = name
         self.target = target
         self.pid = 0
-        """The main process, -1 where there is none; 0: not known yet."""
+        """The process whose output it is; 0 until that is forked."""
         self.dropped = (0, 0)
         """Lines and bytes of it that were told as dropped."""
         self.terminal = terminal
