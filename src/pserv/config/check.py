@@ -26,10 +26,11 @@ from pserv.config.nodes import Scalar
 from pserv.config.overriding import ONE_OF
 from pserv.config.scalars import suggestion, yaml_quoted
 from pserv.model import units
-from pserv.model.hooks import KINDS
+from pserv.model.hooks import KINDS, Hooks
 from pserv.model.spec import ServiceSpec
 from pserv.rules import instances
 
+_NO_HOOKS: Final = Hooks()
 _UNCATCHABLE: Final = (signal.SIGSTOP,)
 
 
@@ -163,7 +164,7 @@ class Check:
 
     def _hooks(self, declared: Declared) -> None:
         spec = declared.spec
-        for kind in KINDS:
+        for kind in KINDS if spec.hooks != _NO_HOOKS else ():
             for user in dict.fromkeys(hook.user for hook in spec.hooks.of(kind) if hook.user is not None):
                 if _user(user) is None:
                     message, hint = f"there is no user {shown(user)} on this machine", "create it, or name another"

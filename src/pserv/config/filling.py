@@ -57,6 +57,8 @@ class _Filling:
     def _mapping(self, node: Mapping, path: Path, how: Fill) -> None:
         options = path[-1] not in _NAMED_BY_USER and path != ("services",)
         for text, (key, value) in node.pairs.items():
+            if ("$" not in value.text) if isinstance(value, Scalar) else _has_none(value):
+                continue
             name = text.replace("-", "_") if options else text
             if options and (name in LITERAL or _is_pattern(name, value)):
                 continue
@@ -88,6 +90,11 @@ class _Filling:
         origin = ", ".join(f"{name} from {self._variables.origin(name)}" for name in asked)
         secret = any(looks_secret(name, value) for name, value in asked.items())
         return Filled(text, node, origin, secret=secret)
+
+
+def _has_none(node: Node) -> bool:
+    """Whether no text of a list or mapping has a `$`."""
+    return isinstance(node, Collection) and not node.refers
 
 
 def _is_pattern(option: str, value: Node) -> bool:

@@ -53,16 +53,23 @@ def settled(value: Any) -> Any:
 
 def lacking(shape: Shape, written: Written) -> list[tuple[str, ...]]:
     """Paths of options that are missing where a struct is written that cannot be without them."""
-    found: list[tuple[str, ...]] = [(name,) for name in _required(shape) if name not in written]
-    for name, value in written.items():
-        if isinstance(value, dict) and (inner := shape.options[name].shape).kind == "struct":
+    required, structs = _needing(shape)
+    found: list[tuple[str, ...]] = [(name,) for name in required if name not in written]
+    for name, inner in structs:
+        if isinstance(value := written.get(name), dict):
             found += [(name, *path) for path in lacking(inner, value)]
     return found
 
 
 @cache
-def _required(shape: Shape) -> tuple[str, ...]:
-    return tuple(option.name for option in shape.options.values() if option.required)
+def _needing(shape: Shape) -> tuple[tuple[str, ...], tuple[tuple[str, Shape], ...]]:
+    """Options that a struct cannot be without; and its structs in which, however deep, there are such."""
+    options = shape.options.values()
+    structs = [(option.name, option.shape) for option in options if option.shape.kind == "struct"]
+    return (
+        tuple(option.name for option in options if option.required),
+        tuple((name, inner) for name, inner in structs if any(_needing(inner))),
+    )
 
 
 def over(shape: Shape, below: Written, above: Written) -> Written:
