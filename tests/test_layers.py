@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "supervisor": (
         *("supervisor", "system", "rules", "model"),
         *("keeper.protocol", "keeper.memory", "keeper.quickjson", "keeper.host", "keeper.strays", "keeper.cgroup"),
+        "keeper.inheriting",
     ),
     "api.operations": ("model",),
     "api.client": ("api", "model", "keeper.quickjson"),

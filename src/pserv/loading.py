@@ -27,7 +27,7 @@ def document(files: list[str], state_dir: str, loading: Loading) -> dict[str, An
         if "document" in again:
             return dict(again["document"])
     if on_invalid == "last-good":
-        kept = store.read(state_dir, store.ACCEPTED)
+        kept = store.last_good(state_dir)
         if kept:
             document: dict[str, Any] = quickjson.loads(kept.decode())
             document["notes"] = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -17,7 +18,16 @@ from pserv.model.errors import ExitCode, NoSuchService, Refused
 from pserv.model.events import Change
 from pserv.model.mistakes import InvalidConfig, Mistake
 from pserv.model.states import Goal, Phase, State
-from pserv.model.status import CrashStatus, LastExit, Launch, ReloadStep
+from pserv.model.status import (
+    CrashStatus,
+    Environment,
+    KeptConfiguration,
+    LastExit,
+    Launch,
+    OptionChange,
+    ReloadStep,
+    Variable,
+)
 from tests.cli.pretend import CUT, Answer, Daemon, outcome, service, status, story
 
 Run = Callable[..., tuple[int, str, str]]
@@ -162,6 +172,35 @@ def test_show_is_the_exact_exec(pretend: Any, run: Run) -> None:
     assert "chdir /" in out
 
 
+def test_variables_and_what_differs(pretend: Any, run: Run) -> None:
+    told = (
+        Variable(name="A", value="2", origin="pserv.yaml:9", running="1", differs="changed"),
+        Variable(name="B", value="b", origin="set by Pserv"),
+        Variable(name="KEY", value="***", origin="x", running="***", differs="changed"),
+        Variable(name="NEW", value="n", origin="pserv.yaml:3", differs="added"),
+        Variable(name="OLD", running="o", differs="removed"),
+    )
+    answer = {
+        "web": Environment(variables=told, pid=7, trouble=("no files",)),
+        "down": Environment(variables=told[1:2]),
+    }
+    with pretend(environment=lambda _: answer) as daemon:
+        code, out, err = run(daemon, "show", "web", "--env")
+        _, diff, _ = run(daemon, "show", "web", "--diff")
+        _, data, _ = run(daemon, "show", "web", "--diff", "--json")
+    assert (code, err) == (0, "no files\n")
+    assert out.splitlines() == [
+        *("web", "  A=2      pserv.yaml:9", "  B=b      set by Pserv", "  KEY=***  x", "  NEW=n    pserv.yaml:3"),
+        *("", "down", "  B=b  set by Pserv"),
+    ]
+    assert diff.splitlines() == [
+        "web: its next start differs from what pid 7 got",
+        *("  ~ A=1 → 2  pserv.yaml:9", "  ~ KEY changed  x", "  + NEW=n  pserv.yaml:3", "  - OLD=o"),
+        *("", "down: does not run, so there is nothing to compare with"),
+    ]
+    assert [each["name"] for each in json.loads(data)["web"]["variables"]] == ["A", "KEY", "NEW", "OLD"]
+
+
 def test_version_tells_of_an_upgrade_that_is_due(pretend: Any, run: Run) -> None:
     with pretend(version=lambda _: op.Version("0.0.1", "3.11.1", 1, "0.0.0")) as daemon:
         code, out, err = run(daemon, "version")
@@ -243,23 +282,60 @@ def test_wait_asks_for_its_condition(pretend: Any, run: Run) -> None:
 def test_reload_tells_its_plan_before_the_outcomes(pretend: Any, run: Run) -> None:
     plan = op.Plan(
         (
-            ReloadStep("web", "restart", ("env.PORT: 1 -> 2",)),
-            ReloadStep("worker", "live", ("backoff.initial: 1 s -> 2 s",)),
+            ReloadStep("old", "remove"),
+            ReloadStep(
+                "web",
+                "restart",
+                ("env.PORT: 1 -> 2",),
+                (
+                    OptionChange("env.PORT", False, "1", "2", "pserv.yaml:12"),
+                    OptionChange("env.TOKEN", False, None, None, "pserv.yaml:13"),
+                    OptionChange("env.OLD_KEY", False, "***", None),
+                    OptionChange("stop.timeout", True, "5 s", "6 s"),
+                ),
+            ),
+            ReloadStep("worker", "live", details=(OptionChange("log.rotate.size", True, "10MB", "50MB", "a.yaml:1"),)),
             ReloadStep("db", "unchanged"),
-            ReloadStep("new", "add"),
+            ReloadStep("new", "add", renamed="old"),
         ),
         ("health: read, not yet active",),
+        (OptionChange("daemon.exit_when", True, "(unset)", "never", "pserv.yaml:1"),),
     )
     with pretend(reload=lambda _: [plan, op.Done(True, (outcome("web", pid=7),))]) as daemon:
         code, out, err = run(daemon, "reload")
+        _, dry, _ = run(daemon, "reload", "--dry-run")
     assert code == 0
-    assert out.splitlines() == [
-        "web: restart because env.PORT: 1 -> 2",
-        "worker: live: backoff.initial: 1 s -> 2 s",
-        "new: add",
-        "web: running, pid 7, after 0.8 s",
+    told = [
+        "old: remove",
+        "web: restart because env.PORT 1 → 2 (pserv.yaml:12), env.TOKEN changed (pserv.yaml:13), env.OLD_KEY removed; "
+        "and stop.timeout 5 s → 6 s, live",
+        "worker: log.rotate.size 10MB → 50MB (a.yaml:1), live",
+        "new: add; old was renamed new, as it seems: all else is equal",
+        "daemon: exit_when (unset) → never (pserv.yaml:1), live",
     ]
+    assert out.splitlines() == [*told, "web: running, pid 7, after 0.8 s"]
+    assert dry.splitlines() == [*told, "db: unchanged", "web: running, pid 7, after 0.8 s"]
     assert err == "health: read, not yet active\n"
+
+
+def test_earlier_configurations_are_listed(pretend: Any, run: Run) -> None:
+    kept = [KeptConfiguration(1, 0.0, ("web",)), KeptConfiguration(2, 0.0, tuple("abcdefg"))]
+    with pretend(configurations=lambda _: kept) as daemon:
+        code, out, err = run(daemon, "reload", "--list")
+    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(0))
+    assert (code, out.splitlines()) == (
+        0,
+        [f"1  accepted {at}  1 service: web", f"2  accepted {at}  7 services: a, b, c, d, e, …"],
+    )
+    assert "--back N" in err
+
+
+def test_what_is_of_the_configuration_is_not_asked_of_services(pretend: Any, run: Run) -> None:
+    with pretend() as daemon:
+        for option in ("--previous", "--list", "--rollback-on-failure", "--dry-run"):
+            code, _, err = run(daemon, "reload", "web", option)
+            assert code == 2
+            assert f"hint: pserv reload {option}, or pserv reload web" in err
 
 
 def test_reload_says_when_there_is_nothing_to_do(pretend: Any, run: Run) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,34 @@ services:
 def test_a_declared_variable_wins_over_port_and_that_is_told(tmp_path: Path) -> None:
     document = loaded(tmp_path, "services: {web: {command: a, port: 3001, env: {PORT: 9}}}\n")
     assert any("has no effect on PORT: env sets it to '9'" in note for note in document.notes)
+
+
+def test_all_facts(tmp_path: Path) -> None:
+    """Each of them in each place that takes it; in a line for sh, which is left alone, with what to write there."""
+    facts = {
+        "name": "web:2",
+        "service": "web",
+        "instance": "2",
+        "index": "1",
+        "port": "3002",
+        "host": os.uname().nodename,
+        "config_dir": str(tmp_path),
+        "run_dir": "/run/of/it",
+    }
+    assert facts.keys() == {*instances.FACTS, *instances.OF_MACHINE}
+    env = ", ".join(f'{name}: "<${{pserv.{name}}}>"' for name in facts)
+    config = "services: {web: {command: 'run ${pserv.host}', instances: 2, port: 3001, env: {%s}, stdout: '%s'}}"
+    (tmp_path / "pserv.yaml").write_text(config % (env, "${pserv.run_dir}/${pserv.index}.log"))
+    environ = {"PSERV_SOCKET": "/run/of/it/p.sock", "pserv.host": "no variable"}
+    document = load(["pserv.yaml"], environ=environ, cwd=str(tmp_path), uid=0)
+    web = instances.expand(document.services)["web:2"]
+    assert web.env == {name: f"<{value}>" for name, value in facts.items()}
+    assert web.command == ("run", os.uname().nodename)
+    assert web.stdout == "/run/of/it/1.log"
+    shell = "services:\n" + "".join(f"  s-{n[:4]}: {{port: 1, shell: 'x ${{pserv.{n}}}'}}\n" for n in facts)
+    (tmp_path / "pserv.yaml").write_text(shell)
+    with pytest.raises(InvalidConfig) as caught:
+        load(["pserv.yaml"], environ=environ, cwd=str(tmp_path), uid=0)
+    for told, name in zip(caught.value.mistakes, facts, strict=True):
+        assert f"${{pserv.{name}}} is not replaced in a line for sh" in told.message
+        assert told.hint.startswith("write ")

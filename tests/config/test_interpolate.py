@@ -76,7 +76,7 @@ def test_forms(text: str, filled: str) -> None:
     [
         ("$NONE", "NONE is not set", "set NONE in .env or in the environment, or write ${NONE:-default}"),
         ("${NONE}", "NONE is not set", "for a literal $ write $${NONE}"),
-        ("$PORT", "PORT is not set", "write ${pserv.port}"),
+        ("$PORT", "PORT is not set", "write ${pserv.port} where the service declares port: 3001, or ${PORT:-3001}"),
         ("$PSERV_RESULT", "PSERV_RESULT is not set", 'write {shell: "…"}'),
         ("${NONE:-$NEITHER}", "NEITHER is not set", "set NEITHER"),
         ("${NONE:?tell me}", "needs NONE: tell me", "set NONE"),

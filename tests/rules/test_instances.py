@@ -120,8 +120,8 @@ def test_names_on_the_command_line() -> None:
 
 
 def steps(old: ServiceSpec, new: ServiceSpec) -> dict[str, str]:
-    documents = [Document(name="d", root="/", services=instances.expand({"web": spec})) for spec in (old, new)]
-    return {step.service: step.action for step in reload.diff(*documents) if step.action != "unchanged"}
+    before, after = (Document(name="d", root="/", services=instances.expand({"web": spec})) for spec in (old, new))
+    return {step.service: step.action for step in reload.diff(before, after) if step.action != "unchanged"}
 
 
 @given(services(), st.integers(0, 5), st.integers(0, 5), st.integers(1, 60_000))

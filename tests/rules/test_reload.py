@@ -15,6 +15,7 @@ from pserv.model.needs import Need
 from pserv.model.probe import File, Health, Http, Log, Ready, Tcp, Unix
 from pserv.model.secrets import EnvFile, Secret
 from pserv.model.spec import Backoff, DaemonSpec, Document, Extends, ServiceSpec, Stop, StopStep
+from pserv.model.status import Placed
 from pserv.model.watching import Watch
 from pserv.rules import reload
 
@@ -339,12 +340,53 @@ def test_steps_come_in_order() -> None:
     ]
 
 
+def test_a_rename_is_told_where_all_else_is_equal() -> None:
+    web = replace(BEFORE, port=80)
+    old = document(web=web, api=BEFORE, job=replace(BEFORE, nice=3))
+    new = document(frontend=web, api=BEFORE, job2=replace(BEFORE, nice=4), more=BEFORE)
+    steps = {step.service: (step.action, step.renamed) for step in reload.diff(old, new)}
+    assert steps == {
+        "web": ("remove", ""),
+        "job": ("remove", ""),
+        "frontend": ("add", "web"),
+        "api": ("unchanged", ""),
+        "job2": ("add", ""),
+        "more": ("add", ""),
+    }
+    two, three = (
+        replace(document(), services={f"{name}:{n}": web for n in range(1, count)})
+        for name, count in (("a", 3), ("b", 4))
+    )
+    of_instances = reload.diff(two, three)
+    assert [step.renamed for step in of_instances if step.action == "add"] == ["a:1", "a:2", ""]
+
+
+def test_where_the_new_value_stands() -> None:
+    new = replace(BEFORE, env={"PORT": "2", "KEY": "s3cret"}, stop=Stop(signal=3, timeout=5.0), ready=Ready(tcp=Tcp(1)))
+    written = {
+        "env.PORT": Placed("pserv.yaml:12, X from .env:1", secret=True),
+        "env.KEY": Placed("pserv.yaml:13"),
+        "stop": Placed("pserv.yaml:14"),
+        "ready.tcp.port": Placed("pserv.yaml:15"),
+    }
+    (step,) = reload.diff(document(web=BEFORE), document(web=new), {"web": written})
+    told = {each.option: (each.old, each.new, each.origin) for each in step.details}
+    assert told == {
+        "env.PORT": (None, None, "pserv.yaml:12, X from .env:1"),
+        "env.KEY": (None, "***", "pserv.yaml:13"),
+        "stop.signal": ("TERM", "QUIT", "pserv.yaml:14"),
+        "stop.timeout": ("10 s", "5 s", "pserv.yaml:14"),
+        "ready": ("(unset)", "tcp port 1", "pserv.yaml:15"),
+    }
+
+
 def test_every_option_of_the_daemon_is_seen() -> None:
     values: dict[str, Any] = {"exit_when": "all-done", "on_invalid": "last-good", "shutdown_timeout": 5.0}
-    values["log_total"] = 1 << 30
+    values |= {"log_total": 1 << 30, "watch_config": True}
     assert values.keys() == options(DaemonSpec)
     old = document()
     for option, value in values.items():
-        (text,) = reload.daemon_changes(old, replace(old, daemon=replace(old.daemon, **{option: value})))
-        assert text.startswith(f"daemon.{option}: ")
+        (change,) = reload.daemon_changes(old, replace(old, daemon=replace(old.daemon, **{option: value})))
+        assert (change.option, change.live) == (f"daemon.{option}", True)
+        assert change.text.startswith(f"daemon.{option}: ")
     assert reload.daemon_changes(old, old) == ()

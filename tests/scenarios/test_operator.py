@@ -194,14 +194,16 @@ def test_a_signal_reaches_the_service(ours: Daemon) -> None:
 
 def test_a_reload_can_be_looked_at_first_and_taken_back(tmp_path: Path) -> None:
     changed = SERVICES.replace('PORT: "1"', 'PORT: "2"').replace("  once: {shell: exit 0, type: oneshot}\n", "")
-    plan = "once: remove\nweb: restart because env.PORT: 1 -> 2\nextra: add\n"
+    plan = "once: remove\nweb: restart because env.PORT 1 → 2 (pserv.yaml:{line})\nextra: add\n"
     with Daemon(tmp_path, SERVICES) as daemon:
         daemon.up()
         nothing = daemon.pserv("reload", "--previous", check=1)
         assert nothing.stderr == "cannot go back: there was no configuration before this one\n"
         before = daemon.status()
         daemon.write(changed + "  extra: {command: sleep 10000}\n")
-        assert daemon.pserv("reload", "--dry-run", check=0).stdout == plan
+        line = next(number for number, text in enumerate(changed.splitlines(), 1) if "PORT" in text)
+        plan = plan.format(line=line)
+        assert daemon.pserv("reload", "--dry-run", check=0).stdout.startswith(plan)
         assert {name: row.pid for name, row in daemon.status().items()} == {n: row.pid for n, row in before.items()}
 
         assert daemon.pserv("reload", check=0).stdout.startswith(plan)
@@ -213,7 +215,7 @@ def test_a_reload_can_be_looked_at_first_and_taken_back(tmp_path: Path) -> None:
 
         back = daemon.pserv("reload", "--previous", check=0).stdout
         assert "extra: remove" in back
-        assert "web: restart because env.PORT: 2 -> 1" in back
+        assert "web: restart because env.PORT 2 → 1" in back
         assert daemon.pserv("exec", "web", "--", "sh", "-c", "echo $PORT", check=0).stdout == "1\n"
         assert set(daemon.status()) == set(before)
         daemon.kill_supervisor()  # what was gone back to is what is accepted

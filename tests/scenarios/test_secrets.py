@@ -174,7 +174,7 @@ def test_reload_compares_what_was_read(tmp_path: Path) -> None:
         (tmp_path / "key.txt").write_text("second")
         (tmp_path / "app.env").write_text("# a comment\nA=2\nB=3\n")
         plan = daemon.pserv("reload", "--dry-run", check=0).stdout
-        assert "web: restart because env_file: A changed; env_file: B added; secret KEY changed" in plan
+        assert "web: restart because env_file.A changed, env_file.B added, secrets.KEY changed" in plan
         assert daemon.pid("web") == pids["web"]
         reload(daemon)
         assert given(daemon, "web", "KEY", "A", "B") == ["second", "2", "3"]

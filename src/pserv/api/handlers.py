@@ -10,17 +10,16 @@ import msgspec
 
 from pserv import __version__
 from pserv.api import operations as op
-from pserv.api import reading, running
+from pserv.api import reading, reloads, running, settling
 from pserv.api.command import Command
 from pserv.api.peer import Peer
 from pserv.api.routing import Handler
 from pserv.keeper.protocol import PROTOCOL
 from pserv.model.errors import NoSuchService, Refused, UsageError
-from pserv.model.events import Change
 from pserv.model.graph import Graph
 from pserv.model.names import service_of
 from pserv.model.states import Phase
-from pserv.model.status import Launch, Outcome, Status, Story
+from pserv.model.status import Environment, KeptConfiguration, Launch, Outcome, Status, Story
 from pserv.rules import dependencies, references
 from pserv.rules.decision import signal_name
 from pserv.rules.secrecy import mask
@@ -53,12 +52,14 @@ class Handlers:
     # -- looking ------------------------------------------------------------------------------------------------
 
     async def do_status(self, request: op.Names, peer: Peer) -> Status:
-        names = self._select(request.names)
-        return Status(await daemon_status(self._session), self._answers.rows(names, probes=bool(request.names)))
+        about = await daemon_status(self._session)  # while it is asked, a reload may take services away
+        return Status(about, self._answers.rows(self._select(request.names), probes=bool(request.names)))
 
     async def do_story(self, request: op.Names, peer: Peer) -> list[Story]:
         stories = []
         for name in self._select(request.names):
+            if name not in self._supervisor.lives:  # gone since, by a reload
+                continue
             story = self._answers.story(name, self._orders.pending(name))
             last = [line async for line in reading.lines(self._session, [name], op.Logs(lines=STORY_LINES))]
             lines = tuple(self._supervisor.hidden(name, line.text) for line in last)
@@ -77,6 +78,11 @@ class Handlers:
             name: show(name, supervisor.specs[name], supervisor.records[name], supervisor.places)
             for name in self._select(request.names)
         }
+
+    async def do_environment(self, request: op.Names, peer: Peer) -> dict[str, Environment]:
+        from pserv.supervisor.variables import environments  # only for who asks: the daemon's memory is a promise
+
+        return await environments(self._session, self._select(request.names))
 
     async def do_config(self, request: op.Empty, peer: Peer) -> dict[str, object]:
         plain: dict[str, object] = msgspec.to_builtins(self._supervisor.document)
@@ -187,27 +193,12 @@ class Handlers:
         return self._wait(names, waiting.CONDITIONS[request.until], request.timeout)
 
     async def do_reload(self, request: op.Reload, peer: Peer) -> AsyncIterator[op.Plan | op.Progress | op.Done]:
-        document, steps = await self._session.reloading.plan(previous=request.previous, profiles=request.profiles)
-        expanded = self._orders.expanded(document).services
-        named = select(request.names, expanded, document.services, document.left_out) if request.names else []
-        yield op.Plan(steps, document.notes)
-        if request.dry_run:
-            yield op.Done(True)
-            return
-        touched = [step.service for step in steps if step.action in ("add", "restart")]
-        await self._session.reloading.apply(document, "reload")
-        if request.start:
-            down = named or [
-                name
-                for name, spec in expanded.items()
-                if spec.autostart and self._supervisor.lives[name].phase in (Phase.STOPPED, Phase.FAILED)
-            ]
-            self._orders.start(down)
-            touched += [name for name in down if name not in touched]
-        act = op.Act(tuple(touched), wait=request.wait, timeout=request.timeout)
-        async with aclosing(self._settle([name for name in touched if self._is_up(name)], act)) as changes:
-            async for item in changes:
+        async with aclosing(reloads.reload(self._session, request)) as items:
+            async for item in items:
                 yield item
+
+    async def do_configurations(self, request: op.Empty, peer: Peer) -> list[KeptConfiguration]:
+        return await self._session.reloading.kept()
 
     async def do_reload_service(self, request: op.ReloadService, peer: Peer) -> op.Done:
         outcomes = []
@@ -327,9 +318,6 @@ class Handlers:
             raise Refused(f"cannot run {pattern}: {meant}", hint)
         return names[0]
 
-    def _is_up(self, name: str) -> bool:
-        return name in self._supervisor.lives and self._supervisor.lives[name].phase is not Phase.STOPPED
-
     def _settle(
         self, names: list[str], request: op.Act, message: str = ""
     ) -> AsyncGenerator[op.Progress | op.Done, None]:
@@ -347,19 +335,10 @@ class Handlers:
         outcomes = tuple(waiting.roll_outcomes(session.supervisor, rolling, names, session.clock.now() - begun))
         yield op.Done(all(outcome.ok for outcome in outcomes), outcomes)
 
-    async def _as_it_is(self, names: list[str], message: str) -> AsyncGenerator[op.Progress | op.Done, None]:
-        lives = self._supervisor.lives
-        yield op.Done(True, tuple(waiting.outcome(name, lives[name], True, 0.0) for name in names), message)
+    def _as_it_is(self, names: list[str], message: str) -> AsyncGenerator[op.Progress | op.Done, None]:
+        return settling.as_it_is(self._session, names, message)
 
-    async def _wait(
+    def _wait(
         self, names: list[str], condition: waiting.Condition, timeout: float | None, message: str = ""
     ) -> AsyncGenerator[op.Progress | op.Done, None]:
-        session = self._session
-        ordered = self._orders.ordered
-        steps = waiting.wait(session.tasks, session.supervisor, session.clock, names, condition, timeout, ordered)
-        async with aclosing(steps) as items:
-            async for item in items:
-                if isinstance(item, Change):
-                    yield op.Progress(item)
-                else:
-                    yield op.Done(all(outcome.ok for outcome in item), item, message)
+        return settling.wait(self._session, names, condition, timeout, message)

@@ -13,7 +13,7 @@ import msgspec
 from pserv.model.events import Change
 from pserv.model.graph import Graph
 from pserv.model.mistakes import Mistake
-from pserv.model.status import Launch, Outcome, ReloadStep, Status, Story
+from pserv.model.status import Environment, KeptConfiguration, Launch, OptionChange, Outcome, ReloadStep, Status, Story
 
 
 class Empty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,10 +62,14 @@ class Wait(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"unt
 
 
 class Reload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Apply the changed files, or show what that would do, or go back to the configuration before the last reload."""
+    """Apply the changed files, or show what that would do, or go back to an earlier configuration."""
 
     dry_run: bool = False
     previous: bool = False
+    back: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Back so many configurations, as `configurations` numbers them; `previous` is 1."""
+    rollback: bool = False
+    """Back to what ran before if a service that this touches fails."""
     wait: bool = True
     start: bool = False
     """Start what is autostart and down, too, as `up` does."""
@@ -179,6 +183,8 @@ class Plan(msgspec.Struct, frozen=True, tag="plan", tag_field="type"):
 
     steps: tuple[ReloadStep, ...]
     notes: tuple[str, ...] = ()
+    daemon: tuple[OptionChange, ...] = ()
+    """Options of the daemon that change, at once."""
 
 
 class Line(msgspec.Struct, frozen=True, tag="line", tag_field="type"):
@@ -281,6 +287,15 @@ OPERATIONS: tuple[Operation, ...] = (
         True,
         "Apply files.",
     ),
+    Operation(
+        "configurations",
+        "GET",
+        "/v1/configurations",
+        "read",
+        Empty,
+        list[KeptConfiguration],
+        text="Earlier configurations that a reload may go back to.",
+    ),
     Operation("reload_service", "POST", "/v1/reload-service", "operate", ReloadService, Done, text="Ask a service."),
     Operation("signal", "POST", "/v1/signal", "operate", SendSignal, Done, text="Send a signal."),
     Operation("exec", "POST", "/v1/exec", "operate", Execute, Output | Ended | Error, True, "Run a command."),
@@ -291,6 +306,15 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("events", "GET", "/v1/events", "read", Events, Progress | Dropped | Error, True, "Decisions."),
     Operation("graph", "GET", "/v1/graph", "read", Names, Graph, text="Who needs whom, and which start waited."),
     Operation("show", "GET", "/v1/show", "read", Names, dict[str, Launch], text="The exact exec."),
+    Operation(
+        "environment",
+        "GET",
+        "/v1/environment",
+        "read",
+        Names,
+        dict[str, Environment],
+        text="Variables, and from where.",
+    ),
     Operation("config", "GET", "/v1/config", "read", Empty, dict[str, Any], text="The accepted configuration."),
     Operation("down", "POST", "/v1/down", "operate", Down, ActStream, True, "Stop all and end the daemon."),
     Operation("upgrade", "POST", "/v1/upgrade", "operate", Upgrade, Done, text="Hand over."),

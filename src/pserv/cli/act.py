@@ -1,4 +1,4 @@
-"""Commands that act: start, stop, restart, wait, reload, signal, down."""
+"""Commands that act: start, stop, restart, wait, signal, down."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from pserv.cli.parse import Arguments
-    from pserv.cli.terminal import Screen
 
 
 def act(arguments: Arguments) -> int:
@@ -86,55 +85,6 @@ def wait(arguments: Arguments) -> int:
 
     told = stream.act(begin, "work", begin)
     return stream.finish(told, arguments.flag("json"))
-
-
-def reload(arguments: Arguments) -> int:
-    """Applies the changed files and tells the plan first, then the outcomes; with NAME asks services instead."""
-    if arguments.words:
-        return _reload_services(arguments)
-    request = {
-        "dry_run": arguments.flag("dry-run"),
-        "previous": arguments.flag("previous"),
-        "profiles": arguments.texts("profile") or None,
-        "wait": not arguments.flag("no-wait"),
-        "timeout": arguments.seconds("timeout"),
-    }
-    told = stream.act(lambda: connect(arguments).stream_raw("reload", request), "reload")
-    if not arguments.flag("json"):
-        tell_plan(terminal.out(), told.plan)
-    return stream.finish(told, arguments.flag("json"), waited=not arguments.flag("no-wait"))
-
-
-def _reload_services(arguments: Arguments) -> int:
-    """Asks services to reload themselves; what is in the files is not applied, and that is told."""
-    from pserv.model.errors import UsageError
-
-    for flag in ("dry-run", "previous"):
-        if arguments.flag(flag):
-            raise UsageError(
-                f"cannot reload {arguments.words[0]} with --{flag}: that is for the configuration",
-                f"pserv reload --{flag}, or pserv reload {arguments.words[0]}",
-            )
-    code = finish(connect(arguments).call_raw("reload_service", {"names": arguments.words}), arguments, "reloaded")
-    if not arguments.flag("json"):
-        terminal.tell("the configuration is as it was: `pserv reload` without a name applies its files")
-    return code
-
-
-def tell_plan(screen: Screen, plan: dict[str, Any] | None) -> None:
-    """ "web: restart because env.PORT: 1 -> 2"; "nothing changed"."""
-    if plan is None:
-        return
-    steps = [step for step in plan["steps"] if step["action"] != "unchanged"]
-    for step in steps:
-        changes = "; ".join(terminal.printable(each) for each in step["changes"])
-        joint = {"restart": " because ", "live": ": "}.get(step["action"], ": ")
-        word = screen.paint(step["action"], "yellow" if step["action"] in ("restart", "remove") else "green")
-        screen.line(f"{screen.paint(step['service'], 'bold')}: {word}{joint if changes else ''}{changes}")
-    if not steps:
-        screen.line("nothing changed")
-    for note in plan["notes"]:
-        terminal.tell(terminal.printable(note))
 
 
 def signal(arguments: Arguments) -> int:

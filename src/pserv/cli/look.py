@@ -116,7 +116,11 @@ def names(arguments: Arguments) -> int:
 
 
 def show(arguments: Arguments) -> int:
-    """The exact exec of services."""
+    """The exact exec of services, or their variables."""
+    if arguments.flag("env") or arguments.flag("diff"):
+        from pserv.cli.variables import show as show_variables
+
+        return show_variables(arguments)
     launches = connect(arguments).call_raw("show", {"names": arguments.words})
     if arguments.flag("json"):
         from pserv.cli import json_output

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from pserv.api.client import Client
-from pserv.cli import act, launching, stream, target, terminal
+from pserv.cli import launching, reload, stream, target, terminal
 from pserv.model.errors import NoSuchService, PservError, Unreachable, UsageError
 from pserv.model.names import is_pattern, no_such, service_of
 
@@ -59,7 +59,7 @@ def _join(arguments: Arguments, socket: str) -> int:
     }
     told = stream.act(lambda: client.stream_raw("reload", request), "reload")
     if not as_json:
-        act.tell_plan(terminal.out(), told.plan)
+        reload.tell_plan(terminal.out(), told.plan)
     code = stream.finish(told, as_json, waited=not arguments.flag("no-wait"))
     if arguments.flag("detach"):
         return code

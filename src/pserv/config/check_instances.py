@@ -18,6 +18,9 @@ _IN_SHELL: Final = {
     "port": "$PORT",
     "service": "$PSERV_SERVICE",
     "name": "$PSERV_SERVICE:$PSERV_INSTANCE",
+    "host": "$(hostname)",
+    "config_dir": "env: {CONFIG_DIR: '${pserv.config_dir}'}, and $CONFIG_DIR",
+    "run_dir": "env: {RUN_DIR: '${pserv.run_dir}'}, and $RUN_DIR",
 }
 
 
@@ -45,8 +48,9 @@ def mistakes(spec: ServiceSpec) -> Iterator[Wrong]:
 
 
 def _unknown(option: str, fact: str, spec: ServiceSpec) -> Iterator[Wrong]:
-    if fact not in instances.FACTS:
-        known = ", ".join(f"pserv.{each}" for each in instances.FACTS)
+    facts = (*instances.FACTS, *instances.OF_MACHINE)
+    if fact not in facts:
+        known = ", ".join(f"pserv.{each}" for each in facts)
         yield option, f"there is no ${{pserv.{fact}}}", f"there are {known}"
     elif option == "shell":
         yield option, f"${{pserv.{fact}}} is not replaced in a line for sh", f"write {_IN_SHELL[fact]}"

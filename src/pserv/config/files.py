@@ -41,11 +41,13 @@ class Reading:
         self._seen: set[str] = set()
         self.sources: list[SourceFile] = []
         """What was read so far."""
+        self.folders: dict[str, int] = {}
+        """Folders in which a new file would be read, too, and how many levels deep."""
 
     def layers(self, paths: Several[str]) -> Iterator[Loaded]:
         """All that can be read, folders expanded: each path a layer of its own, over those before it."""
         for layer, path in enumerate(paths):
-            for file in expand([path], self._mistakes, needed=len(paths) == 1):
+            for file in self._expand([path], needed=len(paths) == 1):
                 yield from self._with_included(file, layer)
 
     def alone(self, path: str) -> Loaded | None:
@@ -64,7 +66,64 @@ class Reading:
                 raise Unreadable(Mistake(f"more than {MAX_FILES} files are included", "include fewer", path))
             if file := self._load(path, layer):
                 yield file
-                waiting[:0] = included(file.root, os.path.dirname(path), self._mistakes)
+                waiting[:0] = self._included(file.root, os.path.dirname(path))
+
+    def _included(self, root: Node, folder: str) -> list[str]:
+        """The files that a file includes, in the order named: paths from its folder, folders and globs expanded."""
+        pair = root.pairs.get("include") if isinstance(root, Mapping) else None
+        if pair is None or (isinstance(pair[1], Scalar) and pair[1].is_null):
+            return []
+        node = pair[1]
+        found: list[str] = []
+        for item in node.items if isinstance(node, Sequence) else [node]:
+            if isinstance(item, Unfilled):
+                continue
+            if not isinstance(item, Scalar) or not item.text:
+                message = f"include: {item.called} where a file is expected"
+                self._mistakes.append(item.mistake(message, 'write include: ["apps/*.yaml"]'))
+                continue
+            path = os.path.join(folder, item.text)
+            if any(mark in path for mark in "*?["):
+                self._note_glob(path)
+                found += self._expand(sorted(glob.glob(path)))
+            elif os.path.exists(path):
+                found += self._expand([path])
+            else:
+                hint = "paths are relative to this file; one with * may match nothing"
+                self._mistakes.append(item.mistake(f"include: there is no {os.path.normpath(path)}", hint))
+        return found
+
+    def _note_glob(self, path: str) -> None:
+        parts = path.split("/")
+        plain = next(at for at, part in enumerate(parts) if any(mark in part for mark in "*?["))
+        self._note_folder("/".join(parts[:plain]) or "/", len(parts) - plain)
+
+    def _note_folder(self, path: str, depth: int) -> None:
+        folder = os.path.normpath(path)
+        self.folders[folder] = max(depth, self.folders.get(folder, 0))
+
+    def _expand(self, paths: Several[str], *, needed: bool = False) -> list[str]:
+        """Folders replaced by their *.yaml, *.yml and *.toml in the order of their names; hidden files are left out.
+
+        `needed`: a folder without any is a mistake.
+        """
+        files: list[str] = []
+        for path in paths:
+            try:
+                if not stat.S_ISDIR(os.stat(path).st_mode):
+                    files.append(path)
+                    continue
+                names = sorted(os.listdir(path))
+            except OSError as error:
+                self._mistakes.append(_not_opened(path, error))
+                continue
+            self._note_folder(path, 1)
+            found = [os.path.join(path, n) for n in names if n.endswith(SUFFIXES) and not n.startswith(".")]
+            if not found and needed:
+                hint = "name a file with -c FILE"
+                self._mistakes.append(Mistake("no *.yaml, *.yml or *.toml in this folder", hint, path))
+            files.extend(found)
+        return files
 
     def _load(self, path: str, layer: int) -> Loaded | None:
         try:
@@ -77,54 +136,6 @@ class Reading:
         if source not in self.sources:
             self.sources.append(source)
         return Loaded(path, root, source, layer)
-
-
-def included(root: Node, folder: str, mistakes: list[Mistake]) -> list[str]:
-    """The files that a file includes, in the order named: paths from its folder, folders and globs expanded."""
-    pair = root.pairs.get("include") if isinstance(root, Mapping) else None
-    if pair is None or (isinstance(pair[1], Scalar) and pair[1].is_null):
-        return []
-    node = pair[1]
-    found: list[str] = []
-    for item in node.items if isinstance(node, Sequence) else [node]:
-        if isinstance(item, Unfilled):
-            continue
-        if not isinstance(item, Scalar) or not item.text:
-            mistakes.append(
-                item.mistake(f"include: {item.called} where a file is expected", 'write include: ["apps/*.yaml"]')
-            )
-            continue
-        path = os.path.join(folder, item.text)
-        if any(mark in path for mark in "*?["):
-            found += expand(sorted(glob.glob(path)), mistakes)
-        elif os.path.exists(path):
-            found += expand([path], mistakes)
-        else:
-            hint = "paths are relative to this file; one with * may match nothing"
-            mistakes.append(item.mistake(f"include: there is no {os.path.normpath(path)}", hint))
-    return found
-
-
-def expand(paths: Several[str], mistakes: list[Mistake], *, needed: bool = False) -> list[str]:
-    """Folders replaced by their *.yaml, *.yml and *.toml in the order of their names; hidden files are left out.
-
-    `needed`: a folder without any is a mistake.
-    """
-    files: list[str] = []
-    for path in paths:
-        try:
-            if not stat.S_ISDIR(os.stat(path).st_mode):
-                files.append(path)
-                continue
-            names = sorted(os.listdir(path))
-        except OSError as error:
-            mistakes.append(_not_opened(path, error))
-            continue
-        found = [os.path.join(path, n) for n in names if n.endswith(SUFFIXES) and not n.startswith(".")]
-        if not found and needed:
-            mistakes.append(Mistake("no *.yaml, *.yml or *.toml in this folder", "name a file with -c FILE", path))
-        files.extend(found)
-    return files
 
 
 def _not_opened(path: str, error: OSError) -> Mistake:

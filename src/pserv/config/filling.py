@@ -76,7 +76,7 @@ class _Filling:
 
         def look(name: str) -> str | None:
             value = self._variables.look(name)
-            if value is not None:
+            if value is not None and "." not in name:
                 asked[name] = value
             return value
 

@@ -1,7 +1,7 @@
 """`$VAR` and `${VAR:-default}` in one text, by the rules of compose. Where values come from is `variables`'.
 
-What is made is a *template*: a `$$` stays as it is, a `$` in a value becomes one, and `${pserv.…}` is left, so that
-`rules.instances` can fill each instance's own facts in and find out which `$` are meant literally.
+What is made is a *template*: a `$$` stays as it is, a `$` in a value becomes one, and `${pserv.…}` is left where it is
+not known yet, so that `rules.instances` can fill each instance's own facts in and find out which `$` are literal.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SECRETS: Final = "secrets."
 _FIRST: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_")
 _NAME: Final = _FIRST | frozenset("0123456789")
 _INSTEAD: Final = {
-    "PORT": "${pserv.port}",
+    "PORT": "${pserv.port} where the service declares port: 3001, or ${PORT:-3001}",
     "PSERV_SERVICE": "${pserv.service}",
     "PSERV_INSTANCE": "${pserv.instance}",
     "PSERV_INDEX": "${pserv.index}",
@@ -162,7 +162,7 @@ class _Text:
         return self._quoted(value or "")
 
     def _fact(self, start: int, *, wanted: bool) -> str:
-        """`${pserv.port}` is for later."""
+        """`${pserv.host}` is known now, `${pserv.port}` is for later."""
         end = self._text.find("}", self._at)
         if end < 0:
             raise Wrong("has a '${' without its '}'", "close it, or write $${ for a literal ${")
@@ -179,7 +179,8 @@ class _Text:
             raise Wrong(
                 f"there is no ${{{short(fact)}}}", "with a dot there are Pserv's own facts: ${pserv.instance} …"
             )
-        return f"${{{fact}}}"
+        value = self._look(fact) if wanted else None
+        return f"${{{fact}}}" if value is None else self._quoted(value)
 
     def _name(self) -> str:
         start = self._at

@@ -26,7 +26,8 @@ from pserv.config.findings import Findings, TooMany
 from pserv.config.fragments import Configuration
 from pserv.config.variables import Variables
 from pserv.model.mistakes import InvalidConfig, Mistake
-from pserv.model.spec import Document, ServiceSpec, SourceFile
+from pserv.model.spec import Document, ServiceSpec, SourceFile, checksum
+from pserv.model.status import Placed
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -35,13 +36,16 @@ class Request(msgspec.Struct, frozen=True):
     files: tuple[str, ...]
     profiles: tuple[str, ...] | None = None
     skip_invalid: bool = False
+    known: dict[str, int] | None = None
+    """Services as they run, each with a checksum of its spec: of all others it is told where their options stand."""
 
 
-class Accepted(msgspec.Struct, frozen=True):
+class Accepted(msgspec.Struct, frozen=True, omit_defaults=True):
     """The answer when there is a configuration to run."""
 
     pserv: str
     document: Document
+    origins: dict[str, dict[str, Placed]] = {}
 
 
 class Rejected(msgspec.Struct, frozen=True):
@@ -100,8 +104,10 @@ def read(
     wanted = tuple(environ.get("PSERV_PROFILES", "").replace(",", " ").split()) if profiles is None else tuple(profiles)
     sources: tuple[SourceFile, ...] = ()
     left_out: dict[str, tuple[str, ...]] = {}
+    looked_for: dict[str, int] = {}
     try:
-        sources, left_out = _read(absolute, environ, wanted, findings, configuration)
+        facts = _facts(absolute[0], environ, uid)
+        sources, left_out, looked_for = _read(absolute, environ, facts, wanted, findings, configuration)
         root = places.root_folder(absolute[0])
         Check(findings, configuration.services, left_out, root, uid).run()
         check_secrets.run(findings, configuration.services, environ)
@@ -115,6 +121,7 @@ def read(
         name=configuration.name or places.identity(absolute[0]),
         root=root,
         files=sources,
+        looked_for=looked_for,
         daemon=configuration.daemon,
         services=services,
         profiles=wanted,
@@ -127,13 +134,14 @@ def read(
 def _read(
     paths: Sequence[str],
     environ: Mapping[str, str],
+    facts: Mapping[str, str],
     profiles: Sequence[str],
     findings: Findings,
     configuration: Configuration,
-) -> tuple[tuple[SourceFile, ...], dict[str, tuple[str, ...]]]:
-    """What was read, the `.env` of the first file last; and the services of other profiles."""
+) -> tuple[tuple[SourceFile, ...], dict[str, tuple[str, ...]], dict[str, int]]:
+    """What was read, the `.env` of the first file last; the services of other profiles; what was looked for."""
     mistakes: list[Mistake] = []
-    variables = Variables(environ, _folder(paths[0]), mistakes)
+    variables = Variables(environ, _folder(paths[0]), mistakes, facts)
     reading = Reading(mistakes, lambda root: fill(root, variables, findings))
     files = list(reading.layers(_with_override(paths)))
     findings.take(mistakes)
@@ -151,7 +159,14 @@ def _read(
 
     sources = [file.source for file in files]
     left_out = configuration.build(profiles, Bases(findings, declared_in))
-    return (*sources, *((variables.source,) if variables.source else ())), left_out
+    looked_for = dict.fromkeys([variables.path, *places.beside(paths[0])], 0)
+    return (*sources, *((variables.source,) if variables.source else ())), left_out, {**looked_for, **reading.folders}
+
+
+def _facts(main: str, environ: Mapping[str, str], uid: int) -> dict[str, str]:
+    """Pserv's own facts that are the same for all services."""
+    run_dir = places.run_dir(places.identity(main), environ, uid)
+    return {"pserv.host": os.uname().nodename, "pserv.config_dir": _folder(main), "pserv.run_dir": run_dir}
 
 
 def _with_override(paths: Sequence[str]) -> list[str]:
@@ -197,12 +212,24 @@ def _of_services(notes: Sequence[str], skipped: Mapping[str, str]) -> list[str]:
 def answer(asked: Request, *, environ: Mapping[str, str], cwd: str, uid: int) -> tuple[bytes, int]:
     """The child's reply, and its exit code."""
     try:
-        document = load(
+        document, configuration = read(
             asked.files, environ=environ, cwd=cwd, uid=uid, profiles=asked.profiles, skip_invalid=asked.skip_invalid
         )
     except InvalidConfig as error:
         return msgspec.json.encode(Rejected(error.mistakes, error.on_invalid)), 2
-    return msgspec.json.encode(Accepted(pserv.__version__, document)), 0
+    origins = {} if asked.known is None else _origins(document, configuration, asked.known)
+    return msgspec.json.encode(Accepted(pserv.__version__, document, origins)), 0
+
+
+def _origins(
+    document: Document, configuration: Configuration, known: Mapping[str, int]
+) -> dict[str, dict[str, Placed]]:
+    from pserv.config.origins import Origins  # late: only a reload asks
+
+    origins = Origins(configuration)
+    changed = [name for name, spec in document.services.items() if known.get(name) != checksum(spec)]
+    told = {name: origins.placed(name, document.root) for name in changed}
+    return {**told, "": origins.placed_of_daemon(document.root)}
 
 
 def main() -> int:

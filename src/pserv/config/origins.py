@@ -14,7 +14,8 @@ from pserv.config.declared import Declared
 from pserv.config.fragments import Configuration
 from pserv.config.nodes import Filled, Mapping, Node, Scalar, Sequence
 from pserv.config.overriding import ONE_OF, Appending, Merging, Replacing, Written, over
-from pserv.config.shapes import SERVICE, Shape
+from pserv.config.shapes import DAEMON, SERVICE, Shape
+from pserv.model.status import Placed
 
 FOLLOWS: Final = {"type": "schedule", "autostart": "schedule", "backoff.maximum": "backoff.initial"}
 """Options that another one may set where nothing is written."""
@@ -99,11 +100,21 @@ class Origins:
         node = self._configuration.at("name")
         return (Origin(follows="the folder"),) if node is None else (Place(node, node).origin,)
 
-    def written(self, name: str) -> dict[str, tuple[Origin, ...]]:
-        """All that is written of a service, by option: "env.PORT", "stop.signal"."""
+    def placed(self, name: str, folder: str) -> dict[str, Placed]:
+        """Where all that is written of a service stands, by option: "env.PORT", "stop.signal"."""
         self.of_service(name, ())
-        paths = _paths(self._trees.get(name, {}), ())
-        return {".".join(path): self.of_service(name, path) for path in paths}
+        told = {}
+        for path in _paths(self._trees.get(name, {}), ()):
+            found = self.of_service(name, path)
+            told[".".join(path)] = Placed(
+                ", ".join(each.text(folder) for each in found), any(each.secret for each in found)
+            )
+        return told
+
+    def placed_of_daemon(self, folder: str) -> dict[str, Placed]:
+        """The same of the daemon: "daemon.exit_when"."""
+        found = {f"daemon.{option}": self.of_daemon(option) for option in DAEMON.options}
+        return {option: Placed(each.text(folder)) for option, (each,) in found.items() if each is not DEFAULT}
 
 
 def tree_of(declared: Declared) -> Tree:

@@ -80,11 +80,14 @@ def _in_folder(folder: str) -> Iterator[str]:
 
 def overrides(path: str) -> list[str]:
     """What is laid over a main file without being named: beside pserv.yaml a pserv.override.yaml."""
+    return [found for found in beside(path) if os.path.isfile(found)]
+
+
+def beside(path: str) -> list[str]:
+    """What would be laid over a main file if it were there."""
     folder, name = os.path.split(path)
-    if name not in FILE_NAMES:
-        return []
-    names = [f"pserv.override{suffix}" for suffix in SUFFIXES]
-    return [found for name in names if os.path.isfile(found := os.path.join(folder, name))]
+    names = [f"pserv.override{suffix}" for suffix in SUFFIXES] if name in FILE_NAMES else []
+    return [os.path.join(folder, name) for name in names]
 
 
 def _refuse_untrusted(path: str) -> None:
@@ -163,6 +166,11 @@ def socket(identity: str, environ: Mapping[str, str], uid: int) -> str:
             f"set {variable} to a shorter path",
         )
     return path
+
+
+def run_dir(identity: str, environ: Mapping[str, str], uid: int) -> str:
+    """The folder of that daemon's socket, whether its path is too long or not."""
+    return os.path.dirname(environ.get("PSERV_SOCKET") or os.path.join(run_folder(environ, uid), identity, SOCKET))
 
 
 def is_name(text: str) -> bool:

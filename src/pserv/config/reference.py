@@ -65,9 +65,12 @@ be nested:
 A change of it counts as a change of the file. The text of `shell` is left alone (sh finds the service's own variables),
 and so is the `pattern` of a log probe. Keys are not replaced.
 
-`${pserv.instance}` (from 1), `${pserv.index}` (from 0), `${pserv.port}`, `${pserv.name}` (`web:2`) and
-`${pserv.service}` (`web`) are replaced in programs, arguments, variables, paths and probes, for each instance; a shell
-finds PSERV_SERVICE, PSERV_INSTANCE, PSERV_INDEX and PORT among its variables, as every process of a service does.
+`${pserv.host}` (this machine), `${pserv.config_dir}` (the main file's folder) and `${pserv.run_dir}` (that of the
+daemon's socket) are replaced where variables are. `${pserv.instance}` (from 1), `${pserv.index}` (from 0),
+`${pserv.port}`, `${pserv.name}` (`web:2`) and `${pserv.service}` (`web`) are replaced in programs, arguments,
+variables, paths and probes, for each instance; a shell finds PSERV_SERVICE, PSERV_INSTANCE, PSERV_INDEX and PORT among
+its variables, as every process of a service does. `pserv show NAME --env` prints all variables of a service, each with
+where it comes from; with `--diff` what differs from what the running one got.
 `pserv scale web=4` holds until a reload changes `instances`.
 """
 

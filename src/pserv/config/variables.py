@@ -20,22 +20,28 @@ NOTHING: Mapping[str, str] = {}
 class Variables:
     """Values by name, and what they came from."""
 
-    def __init__(self, environ: Mapping[str, str], folder: str, mistakes: list[Mistake]) -> None:
+    def __init__(
+        self, environ: Mapping[str, str], folder: str, mistakes: list[Mistake], facts: Mapping[str, str] | None = None
+    ) -> None:
+        """`facts`: Pserv's own that are known when a file is read, by their names with the dot."""
+        self._facts = facts or {}
         self._environ = environ
-        self._path = os.path.join(folder, NAME)
+        self.path = os.path.join(folder, NAME)
         self._written: dict[str, tuple[str, int]] = {}
         self.source: SourceFile | None = None
         """The `.env`, where there is one."""
-        if os.path.lexists(self._path):
+        if os.path.lexists(self.path):
             try:
-                data, self.source = content(self._path)
+                data, self.source = content(self.path)
             except Unreadable as error:
                 mistakes.append(error.mistake)
             else:
-                self._written = assignments(data, self._path, environ, mistakes)
+                self._written = assignments(data, self.path, environ, mistakes)
 
     def look(self, name: str) -> str | None:
-        """The value, None when it is not set. The environment wins, as in compose."""
+        """The value, None when it is not set. The environment wins, as in compose; a name with a dot is a fact."""
+        if "." in name:
+            return self._facts.get(name)
         if (value := self._environ.get(name)) is not None:
             return value
         row = self._written.get(name)
@@ -43,7 +49,7 @@ class Variables:
 
     def origin(self, name: str) -> str:
         """Where the value stands, to tell."""
-        return f"{self._path}:{self._written[name][1]}" if name not in self._environ else "the environment"
+        return f"{self.path}:{self._written[name][1]}" if name not in self._environ else "the environment"
 
 
 def assignments(

@@ -17,7 +17,7 @@ import sys
 import termios
 from collections.abc import Iterable
 
-from pserv.keeper import cgroup, executing, identity, mark
+from pserv.keeper import cgroup, executing, identity, inheriting, mark
 from pserv.keeper.host import COOKIE_VARIABLE, Original, write_oom_score_adj
 from pserv.keeper.identity import Identity
 from pserv.keeper.place import Place
@@ -26,9 +26,6 @@ from pserv.keeper.protocol import Message
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
-
-NEVER_INHERITED = ("NOTIFY_SOCKET", "LISTEN_", "WATCHDOG_", "INVOCATION_ID", "JOURNAL_STREAM", COOKIE_VARIABLE)
-"""Beginnings of the names of variables that speak to the daemon, not to its services."""
 
 EXIT_BEFORE_EXEC = 127
 _DETAIL = 2000  # the report must fit into one atomic write to the pipe, PIPE_BUF
@@ -204,20 +201,12 @@ def _set_limits(launch: Message, original: Original, place: Place) -> None:
 
 def environment(launch: Message, inherited: dict[str, str], whom: Identity | None, cookie: str) -> dict[str, str]:
     """What is inherited, then what follows from the user, then what was declared, then the sign of the run."""
-    rule = launch.get("inherit", False)
-    env: dict[str, str] = {}
-    for name, value in inherited.items():
-        if not name.startswith(NEVER_INHERITED) and (rule is True or (rule and _matches(name, rule))):
-            env[name] = value
+    env = inheriting.inherited(launch.get("inherit", False), inherited)
     if whom is not None and launch.get("user") is not None:
         env |= {"HOME": whom.home, "USER": whom.name, "LOGNAME": whom.name, "SHELL": whom.shell}
     env |= launch.get("env") or {}
     env[COOKIE_VARIABLE] = cookie
     return env
-
-
-def _matches(name: str, rule: list[str]) -> bool:
-    return any(name == word or (word.endswith("*") and name.startswith(word[:-1])) for word in rule)
 
 
 def _tell(report: int, step: str, number: int, detail: str) -> None:

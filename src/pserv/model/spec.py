@@ -6,6 +6,7 @@ flag is what `rules.reload` goes by: a new option is its line here and its use.
 
 from __future__ import annotations
 
+import zlib
 from typing import Annotated, Literal
 
 import msgspec
@@ -272,6 +273,10 @@ class DaemonSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         Limit,
         live("All logs together, the daemon's own included, are no larger: the oldest rotated files go. `none`: any."),
     ] = 0
+    watch_config: Annotated[
+        bool,
+        live("A saved change of its files is applied by itself, as by `pserv reload`; one with a mistake is told."),
+    ] = False
     shutdown_timeout: Annotated[Duration, live("After this long a shutdown ends what is left with SIGKILL.")] = 90.0
 
 
@@ -291,6 +296,8 @@ class Document(Struct, frozen=True, omit_defaults=True, kw_only=True):
     root: str
     """The main file's folder ("/" for /etc/pserv): the default working directory."""
     files: tuple[SourceFile, ...] = ()
+    looked_for: dict[str, int] = {}
+    """What would be read, too, if it were there: files (0), and in folders any, so many levels deep."""
     daemon: DaemonSpec = DaemonSpec()
     services: dict[str, ServiceSpec] = {}
     profiles: tuple[str, ...] = ()
@@ -304,6 +311,11 @@ class Document(Struct, frozen=True, omit_defaults=True, kw_only=True):
 def encode(document: Document) -> bytes:
     """The document as JSON bytes."""
     return msgspec.json.encode(document)
+
+
+def checksum(spec: ServiceSpec) -> int:
+    """A number by which one sees that a spec is another one."""
+    return zlib.crc32(msgspec.json.encode(spec))
 
 
 def decode(data: bytes) -> Document:

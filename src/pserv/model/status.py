@@ -178,12 +178,79 @@ class Outcome(msgspec.Struct, frozen=True):
     """The stop needed SIGKILL."""
 
 
+class OptionChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One option that a reload changes. Where the values may be shown, they are as a user reads them."""
+
+    option: str
+    live: bool
+    """It acts at once; what is not live needs a new run."""
+    old: str | None = None
+    new: str | None = None
+    origin: str = ""
+    """Where the new value stands: "pserv.yaml:12"."""
+
+    @property
+    def text(self) -> str:
+        """ "env.PORT: 1 -> 2"; "env.TOKEN changed" where the values are not shown."""
+        verb = "changed"
+        if self.old is not None and self.new is not None:
+            return f"{self.option} changed" if self.old == self.new else f"{self.option}: {self.old} -> {self.new}"
+        if self.old is not None or self.new is not None:
+            verb = "removed" if self.new is None else "added"
+        return f"{self.option} {verb}"
+
+
+class Placed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Where an option is written ("pserv.yaml:12, HOST from .env:3"), and whether its value is better not shown."""
+
+    at: str
+    secret: bool = False
+
+
 class ReloadStep(msgspec.Struct, frozen=True):
     """What a reload does to one service, and the options it does it for ("env.PORT: 1 -> 2")."""
 
     service: str
     action: Literal["add", "remove", "restart", "live", "unchanged"]
     changes: tuple[str, ...] = ()
+    details: tuple[OptionChange, ...] = ()
+    """The same as data."""
+    renamed: str = ""
+    """A service that goes, and was declared as this one is: likely its former name."""
+    later: bool = False
+    """No run of it lives that would be restarted: it is so from its next start on."""
+
+
+class KeptConfiguration(msgspec.Struct, frozen=True):
+    """A configuration of before that a reload may go back to: 1 is the last one before that which runs."""
+
+    number: int
+    at: float
+    """When it was accepted."""
+    services: tuple[str, ...]
+
+
+class Variable(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An environment variable of a service as its next start gets it. What looks secret is masked."""
+
+    name: str
+    value: str | None = None
+    """None where it is not known here (what follows from a user), or it will not be there."""
+    origin: str = ""
+    """Where it comes from: "pserv.yaml:9", "inherited from the daemon", "set by Pserv"."""
+    running: str | None = None
+    """What the running one got, where that differs."""
+    differs: Literal["", "added", "changed", "removed"] = ""
+    """What the next start would make of what the running one got."""
+
+
+class Environment(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The variables of a service; `trouble` says what could not be found out."""
+
+    variables: tuple[Variable, ...]
+    pid: int | None = None
+    """The process that was compared with."""
+    trouble: tuple[str, ...] = ()
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):

@@ -18,6 +18,9 @@ Services = Mapping[str, ServiceSpec]
 FACTS = ("instance", "index", "port", "name", "service")
 """What `${pserv.…}` may ask for: the number from 1 and from 0, the port, "web:2", "web"."""
 
+OF_MACHINE = ("host", "config_dir", "run_dir")
+"""What it may ask for besides, the same for all services: filled in as the file is read."""
+
 LEFT_ALONE = frozenset(
     ("shell", "name", "description", "tags", "depends_on", "user", "group", "supplementary_groups", "pattern")
 )

@@ -16,48 +16,56 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from pserv.model import units
+from pserv.model.kinds import ALL
 from pserv.model.listening import Socket
+from pserv.model.names import number_of, service_of
 from pserv.model.needs import Need
 from pserv.model.secrets import Secret
 from pserv.model.spec import Document, ServiceSpec
-from pserv.model.status import ReloadStep
+from pserv.model.status import OptionChange, Placed, ReloadStep
 from pserv.rules import dependencies, references, secrecy
 
 LONGEST = 60
 """Characters of a value that are shown of a change."""
 
 
-class Difference(Struct, frozen=True):
-    """One option that changed, `text` as a user reads it ("env.PORT: 1 -> 2"); `live`: no new run is needed."""
-
-    option: str
-    text: str
-    live: bool
+Written = Mapping[str, Placed]
+Origins = Mapping[str, Written]
+"""Where what is declared stands, by service ("": the daemon) and by option ("env.PORT")."""
+NOWHERE: Origins = {}
 
 
-def diff(old: Document, new: Document) -> tuple[ReloadStep, ...]:
+def diff(old: Document, new: Document, origins: Origins = NOWHERE) -> tuple[ReloadStep, ...]:
     """A step for every service of both: first what goes, what depends on others before them; then in start order."""
     gone = [name for level in reversed(dependencies.order(old.services)) for name in level if name not in new.services]
     steps = [ReloadStep(name, "remove") for name in gone]
+    names = _names(gone, old, new)
     for level in dependencies.order(new.services):
         for name in level:
             if name not in old.services:
-                steps.append(ReloadStep(name, "add"))
+                steps.append(ReloadStep(name, "add", renamed=names.get(name, "")))
                 continue
-            found = differences(old.services[name], new.services[name], old.root, new.root)
-            scheduled = old.services[name].schedule is not None and new.services[name].schedule is not None
-            action = "live" if found and scheduled else _action(found)
-            steps.append(ReloadStep(name, action, tuple(each.text for each in found)))
+            before, after = old.services[name], new.services[name]
+            if before is after and old.root == new.root:
+                steps.append(ReloadStep(name, "unchanged"))
+                continue
+            found = differences(before, after, old.root, new.root)
+            action = "live" if found and before.schedule and after.schedule else _action(found)
+            told = [_with_origin(each, origins.get(service_of(name), {})) for each in found]
+            steps.append(ReloadStep(name, action, tuple(each.text for each in told), tuple(told)))
     return tuple(steps)
 
 
-def daemon_changes(old: Document, new: Document) -> tuple[str, ...]:
-    """Options of the daemon itself that changed, as a user reads them; all of them act live."""
-    return tuple(each.text for each in _compare(old.daemon, new.daemon, "daemon."))
+def daemon_changes(old: Document, new: Document, origins: Origins = NOWHERE) -> tuple[OptionChange, ...]:
+    """Options of the daemon itself that changed; all of them act live."""
+    found = _compare(old.daemon, new.daemon, "daemon.")
+    return tuple(_with_origin(each, origins.get("", {})) for each in found)
 
 
-def differences(old: ServiceSpec, new: ServiceSpec, old_root: str = "/", new_root: str = "/") -> list[Difference]:
+def differences(old: ServiceSpec, new: ServiceSpec, old_root: str = "/", new_root: str = "/") -> list[OptionChange]:
     """Options whose effective value changed; the roots are where a service runs that names no `cwd`."""
+    if old == new and (old_root == new_root or new.cwd is not None):
+        return []
     found = _compare(_effective(old, old_root), _effective(new, new_root))
     same_program, same_fd = old.argv == new.argv, _ready_fd(old) == _ready_fd(new)
     return [
@@ -72,10 +80,42 @@ def _ready_fd(spec: ServiceSpec) -> int | None:
     return None if spec.ready is None else spec.ready.fd
 
 
-def _action(found: list[Difference]) -> Literal["restart", "live", "unchanged"]:
+def _action(found: list[OptionChange]) -> Literal["restart", "live", "unchanged"]:
     if not found:
         return "unchanged"
     return "live" if all(each.live for each in found) else "restart"
+
+
+def _with_origin(change: OptionChange, written: Written) -> OptionChange:
+    """With where the new value stands: the option itself, the first of those in it, or what it is in."""
+    option = change.option
+    found = written.get(option) or next((each for name, each in written.items() if name.startswith(f"{option}.")), None)
+    while found is None and "." in option:
+        option = option.rpartition(".")[0]
+        found = written.get(option)
+    if found is None:
+        return change
+    shown = {"old": None, "new": None} if found.secret else {}
+    return replace(change, origin=found.at, **shown)
+
+
+def _names(gone: list[str], old: Document, new: Document) -> dict[str, str]:
+    """Former names, by the new ones: of what goes, and comes again with nothing else changed."""
+    if not gone:
+        return {}
+    former: dict[tuple[bytes, int | None], list[str]] = {}
+    for name in gone:
+        former.setdefault(_likeness(name, old), []).append(name)
+    names = {}
+    for name in new.services:
+        if name not in old.services and (alike := former.get(_likeness(name, new))):
+            names[name] = alike.pop(0)
+    return names
+
+
+def _likeness(name: str, document: Document) -> tuple[bytes, int | None]:
+    spec = _effective(document.services[name], document.root)
+    return msgspec.json.encode(spec), number_of(name)
 
 
 _PROGRAM = frozenset({"exec", "args", "command", "shell"})
@@ -121,7 +161,7 @@ def _metas(hint: Any) -> Iterator[Meta]:
             yield from _metas(inner)
 
 
-def _compare(old: Struct, new: Struct, prefix: str = "") -> Iterator[Difference]:
+def _compare(old: Struct, new: Struct, prefix: str = "") -> Iterator[OptionChange]:
     for option in _options(type(new)):
         name = prefix + option.name
         left, right = getattr(old, option.name), getattr(new, option.name)
@@ -134,33 +174,31 @@ def _compare(old: Struct, new: Struct, prefix: str = "") -> Iterator[Difference]
         elif isinstance(left, Mapping) and option.kind not in ("needs", "sockets"):
             yield from _compare_variables(left, right, name, option.live)
         else:
-            yield Difference(name, _text(name, _show(left, option.kind), _show(right, option.kind)), option.live)
+            yield OptionChange(name, option.live, _show(left, option.kind), _show(right, option.kind))
 
 
-def _compare_variables(old: Mapping[str, str], new: Mapping[str, str], name: str, live: bool) -> Iterator[Difference]:
+def _compare_variables(old: Mapping[str, str], new: Mapping[str, str], name: str, live: bool) -> Iterator[OptionChange]:
     for variable in {**old, **new}:
         left, right = old.get(variable), new.get(variable)
         if left == right:
             continue
         own = f"{name}.{variable}"
         if secrecy.looks_secret(variable, left or "") or secrecy.looks_secret(variable, right or ""):
-            verb = "added" if left is None else "removed" if right is None else "changed"
-            yield Difference(own, f"{own} {verb}", live)
+            hidden = None if left is not None and right is not None else secrecy.MASK
+            yield OptionChange(own, live, None if left is None else hidden, None if right is None else hidden)
         else:
-            yield Difference(own, _text(own, _show(left), _show(right)), live)
+            yield OptionChange(own, live, _show(left), _show(right))
 
 
-def _compare_secrets(old: Mapping[str, Secret], new: Mapping[str, Secret], name: str) -> Iterator[Difference]:
+def _compare_secrets(old: Mapping[str, Secret], new: Mapping[str, Secret], name: str) -> Iterator[OptionChange]:
     for secret in {**old, **new}:
         own = f"{name}.{secret}"
         if secret in old and secret in new:
             yield from _compare(old[secret], new[secret], f"{own}.")
+        elif secret in new:
+            yield OptionChange(own, False, None, secrecy.MASK)
         else:
-            yield Difference(own, f"{own} {'added' if secret in new else 'removed'}", False)
-
-
-def _text(name: str, left: str, right: str) -> str:
-    return f"{name} changed" if left == right else f"{name}: {left} -> {right}"
+            yield OptionChange(own, False, secrecy.MASK, None)
 
 
 _SHOWN: dict[str, Callable[[Any], str]] = {
@@ -168,6 +206,9 @@ _SHOWN: dict[str, Callable[[Any], str]] = {
     "signal": units.show_signal,
     "octal": units.show_octal,
     "size": units.write_size,
+    "limit": lambda size: units.write_size(size) if size else "none",
+    "count": lambda count: "none" if count == ALL else str(count),
+    "period": lambda seconds: units.show_duration(seconds) if seconds else "none",
     "rate": units.write_rate,
     "command": shlex.join,
     "arguments": shlex.join,

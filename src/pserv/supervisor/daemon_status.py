@@ -44,10 +44,10 @@ def _trouble(session: Session) -> list[str]:
     if session.orders.note.ending:
         told.append(f"the daemon is ending: {session.orders.note.ending}")
     told += session.supervisor.document.notes
+    told += [text for text in (session.reloading.trouble, session.reloading.unwatched) if text]
     for file in session.supervisor.document.files:
-        changed = _changed(file.path, file.mtime_ns)
-        if changed:
-            told.append(f"{file.path} {changed}, not loaded: `pserv reload` applies it")
+        if how := changed(file.path, file.mtime_ns):
+            told.append(f"{file.path} {how}, not loaded: `pserv reload` applies it")
     if session.tidying is not None:
         told += session.tidying.trouble.values()
     if session.unowned:
@@ -58,7 +58,8 @@ def _trouble(session: Session) -> list[str]:
     return told
 
 
-def _changed(path: str, mtime_ns: int) -> str:
+def changed(path: str, mtime_ns: int) -> str:
+    """How a file is not as it was read; "" where it is."""
     try:
         now = os.stat(path).st_mtime_ns
     except OSError as error:

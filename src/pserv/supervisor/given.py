@@ -60,7 +60,8 @@ def fingerprint(name: str, spec: ServiceSpec, own: Record, at: Places) -> int:
     if own.values is None or not references.needed(spec):
         return declared
     files = {each: own.values.secrets.get(each, "") for each in references.delivered(spec)}
-    return zlib.crc32(quickjson.dumps([given(name, spec, own, at).env, files]).encode(), declared)
+    env = dict(sorted(given(name, spec, own, at).env.items()))
+    return zlib.crc32(quickjson.dumps([env, dict(sorted(files.items()))]).encode(), declared)
 
 
 def hidden(own: Record | None, text: str) -> str:

@@ -6,7 +6,7 @@ import gc
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
 from pserv.keeper import quickjson
@@ -33,10 +33,12 @@ from pserv.system.tasks import Tasks
 from pserv.system.timers import Timer
 
 if TYPE_CHECKING:
+    from pserv.model.spec import Document
     from pserv.supervisor.missed import Missed
     from pserv.supervisor.resolving import Resolving
     from pserv.supervisor.tidying import Tidying
     from pserv.supervisor.timetable import ClockWatch
+    from pserv.supervisor.trial import Trial, Verdict
     from pserv.supervisor.watches import Watches
 
 _YOUNG = 5000
@@ -85,6 +87,7 @@ class Session:
         self._paused = False
         self._watches: Watches | None = None
         self._resolving: Resolving | None = None
+        self._trial: Trial | None = None
 
     async def live(self) -> int:
         """From the first message of the keeper to the end; the exit code."""
@@ -132,6 +135,8 @@ class Session:
             self.orders.count_deaths([float(death["at"]) for death in self.deaths])
             self.orders.align("resumed supervisor")
             self.orders.resume()
+            if self.orders.note.trial:
+                self.on_trial(self.orders.note.trial, None)
         else:
             delivered.remove_all(places.secrets)  # what one left who was killed together with its keeper
             for text in document.notes:
@@ -300,10 +305,18 @@ class Session:
         self.tidying = self.tidying or Tidying(self)
         self.tidying.look()
 
+    def on_trial(self, names: Iterable[str], before: Document | None, timeout: float | None = None) -> Future[Verdict]:
+        """The configuration is on trial from now on; loaded with the first that is."""
+        from pserv.supervisor.trial import Trial
+
+        self._trial = self._trial or Trial(self)
+        return self._trial.begin(names, before, timeout)
+
     def watch_files(self) -> None:
-        """Loaded with the first service that declares files."""
+        """Loaded with the first service that declares files, or when those of the configuration are to be watched."""
         if self._watches is None:
-            if all(spec.watch is None for spec in self.supervisor.specs.values()):
+            of_services = any(spec.watch is not None for spec in self.supervisor.specs.values())
+            if not of_services and not self.supervisor.document.daemon.watch_config:
                 return
             from pserv.supervisor.watches import Watches
 

@@ -11,12 +11,13 @@ from pserv.model.events import Configured, DependenciesChanged, Hurry, Restart, 
 from pserv.model.names import service_of
 from pserv.model.spec import Document, ServiceSpec
 from pserv.model.states import AT_REST, Goal, Life, Phase, State
-from pserv.rules import conditions, dependencies, ending, instances
+from pserv.rules import conditions, dependencies, ending, instances, references
 from pserv.rules.instances import Scale
 from pserv.supervisor import log_settings, record
 from pserv.supervisor.record import DaemonNote
 from pserv.supervisor.rolling import RollingRestart
-from pserv.supervisor.supervisor import Supervisor
+from pserv.supervisor.supervisor import WITHOUT_A_RUN, Supervisor
+from pserv.system.launches import Places
 
 DAEMON = "@daemon"
 """The key of the daemon's own note."""
@@ -36,6 +37,14 @@ class Orders:
         """Services whose stop or restart is posted and may not be handled yet."""
         self._leaving: set[str] = set()
         self._fresh: list[str] = []
+        self.declared: dict[str, ServiceSpec] = {}
+        """The spec of each instance that is declared now, by its name."""
+        self._changed: set[str] = set()
+        """Services that are declared otherwise than when `align` looked last."""
+        self._referring: set[str] = set()
+        """Services that were declared without anything to be read, and are with it now."""
+        self._places: Places | None = None
+        """On what, besides their specs, the launches depended then."""
         self._finished = False
         supervisor.restarting.update(note.again)
         self.rolling = RollingRestart(supervisor, self, note.rolling, lambda now: self._keep(rolling=now))
@@ -48,7 +57,11 @@ class Orders:
         supervisor = self._supervisor
         supervisor.document = document
         self._keep(scales=instances.lasting(self.note.scales, document.services))
-        declared = instances.expand(document.services, self.note.scales)
+        before = self.declared
+        declared = self.declared = instances.expand(document.services, self.note.scales)
+        self._changed.update(name for name, spec in declared.items() if before.get(name) != spec)
+        both = self._changed & before.keys() & declared.keys()
+        self._referring.update(name for name in both if _gained(before[name], declared[name]))
         returned = self._leaving & declared.keys()
         self._leaving = {name for name in supervisor.lives if name not in declared}
         gone = {name: supervisor.specs.get(name) or self._spec_of(name, document) for name in self._leaving}
@@ -59,10 +72,9 @@ class Orders:
             if name not in returned:
                 supervisor.admit(name)
 
-    def expanded(self, document: Document) -> Document:
-        """What it would mean as the accepted configuration: a spec for each instance, with the scales that last."""
-        scales = instances.lasting(self.note.scales, document.services)
-        return msgspec.structs.replace(document, services=instances.expand(document.services, scales))
+    def expanded(self, document: Document) -> dict[str, ServiceSpec]:
+        """The spec of each instance if this were the accepted configuration, with the scales that last."""
+        return instances.expand(document.services, instances.lasting(self.note.scales, document.services))
 
     def _spec_of(self, name: str, document: Document) -> ServiceSpec:
         """Of a surplus instance, as that of its service; nobody knows any more how another one is to be stopped."""
@@ -83,12 +95,26 @@ class Orders:
         if named is not None:
             wanted = [name for name in supervisor.specs if not named.isdisjoint((name, service_of(name)))]
         self.start(wanted, by)
-        for name in supervisor.specs.keys() - set(self._fresh):
+        changed = self._looked_at()
+        waiting = {name for name, life in supervisor.lives.items() if life.phase is Phase.WAITING}
+        for name in (changed | waiting) - set(self._fresh):
             supervisor.post(name, Configured())
         log_settings.tell(supervisor)
-        stale = [name for name, life in supervisor.lives.items() if self._is_stale(name, life)]
+        stale = [name for name, life in supervisor.lives.items() if name in changed and self._is_stale(name, life)]
+        self._referring.clear()
         self.restart([name for name in stale if name not in self._leaving], by)
         self.stop(instances.falling(self._leaving), by)
+
+    def _looked_at(self) -> set[str]:
+        """What may have to be as it is not: what is declared otherwise than at the last look; all after a move."""
+        supervisor = self._supervisor
+        moved = supervisor.places != self._places
+        changed, self._changed, self._places = self._changed, set(), supervisor.places
+        if moved:
+            return set(supervisor.specs)
+        # What is in env files and secrets may be otherwise though all is declared as it was.
+        referring = {name for name, spec in supervisor.specs.items() if references.needed(spec)}
+        return changed & supervisor.specs.keys() | referring
 
     def scale(self, counts: Mapping[str, int], by: str = "operator") -> tuple[list[str], list[str]]:
         """Have so many instances of each service: starts new ones, stops those with the highest numbers.
@@ -117,10 +143,19 @@ class Orders:
         return fresh, surplus
 
     def _is_stale(self, name: str, life: Life) -> bool:
-        """A scheduled run under way goes on as it is, as under cron(8); the next one is as declared."""
-        if self._supervisor.specs[name].schedule is not None and (life.due is not None or life.once):
+        """A scheduled run under way goes on as it is, as under cron(8); the next one is as declared.
+
+        What failed with another launch is tried again: that may be what the change mends.
+        """
+        supervisor = self._supervisor
+        if life.goal is not Goal.UP or (
+            supervisor.specs[name].schedule is not None and (life.due is not None or life.once)
+        ):
             return False
-        return life.goal is Goal.UP and self._supervisor.stale(name)
+        if name in self._referring and life.phase not in WITHOUT_A_RUN:
+            return True  # what it would get is read as it is started again
+        failing = life.phase in (Phase.BACKOFF, Phase.FAILED)
+        return supervisor.launched_otherwise(name) if failing else supervisor.stale(name)
 
     def resume(self) -> None:
         """Go on with an order to end, or with stops in order, that an earlier supervisor had begun."""
@@ -187,6 +222,10 @@ class Orders:
     def ordered(self, name: str) -> bool:
         """Whether a stop or restart of it waits for its turn."""
         return name in self._stops or name in self._supervisor.restarting
+
+    def try_out(self, names: Iterable[str]) -> None:
+        """These are on trial, or with none the trial is over: it outlives this process."""
+        self._keep(trial=tuple(names))
 
     def pending(self, name: str) -> str:
         """A stop or restart that waits until what depends on this has ended, as a sentence; "" where there is none."""
@@ -351,3 +390,7 @@ class Orders:
         if note != self.note:
             self.note = note
             self._supervisor.keeper.do(DAEMON, record.encode(note))
+
+
+def _gained(before: ServiceSpec, after: ServiceSpec) -> bool:
+    return references.needed(after) and not references.needed(before)

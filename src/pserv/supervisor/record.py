@@ -145,6 +145,8 @@ class DaemonNote(msgspec.Struct, frozen=True, omit_defaults=True):
     """How many instances an operator wants of services."""
     rolling: Rolling = Rolling()
     """The last rolling restart, over when nothing is left or it failed."""
+    trial: tuple[str, ...] = ()
+    """Services of which one that fails takes the last reload back."""
 
 
 def encode(note: Note | DaemonNote) -> str:

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from pserv import __version__
 from pserv.keeper import memory, quickjson
 from pserv.model import spec
 from pserv.model.errors import PservError, Refused
-from pserv.model.mistakes import InvalidConfig, Mistake
-from pserv.model.spec import Document
-from pserv.model.status import ReloadStep
+from pserv.model.mistakes import InvalidConfig
+from pserv.model.spec import Document, ServiceSpec
+from pserv.model.states import Goal, Phase
+from pserv.model.status import KeptConfiguration, OptionChange, ReloadStep
 from pserv.rules import references, reload
+from pserv.supervisor import loader
 from pserv.supervisor.errands import read_all
+from pserv.supervisor.supervisor import WITHOUT_A_RUN
 from pserv.system import launches, store
 from pserv.system.futures import Lock
 from pserv.system.streams import Reader, send_all
@@ -29,96 +32,181 @@ LOAD_TIMEOUT = 60.0
 """Seconds that reading the files may take (a dead network mount)."""
 
 
+class NotNeeded(Exception):
+    """What was to be read was read meanwhile."""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A configuration that is accepted but not applied, and what it would do. `services`: a spec for each instance."""
+
+    before: Document
+    document: Document
+    services: dict[str, ServiceSpec]
+    steps: tuple[ReloadStep, ...]
+    daemon: tuple[OptionChange, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def touched(self) -> list[str]:
+        """Services that are started or restarted."""
+        return [step.service for step in self.steps if step.action in ("add", "restart") and not step.later]
+
+    @property
+    def text(self) -> str:
+        """What it does in a line: "web restart, worker live, 3 unchanged"."""
+        told = [
+            f"{step.service} {'changed' if step.later else step.action}"
+            for step in self.steps
+            if step.action != "unchanged"
+        ]
+        told += ["daemon live"] if self.daemon else []
+        if not told:
+            return "nothing changed"
+        more = [f"{len(told) - _TOLD} more"] if len(told) > _TOLD else []
+        return ", ".join([*told[:_TOLD], *more])
+
+
+_TOLD = 10
+"""So many services stand in an event."""
+
+
 class Reloading:
-    """Brings a changed configuration in; one at a time."""
+    """Brings a changed configuration in; one at a time, from the first look at the files to the end."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._lock = Lock()
+        self.trouble = ""
+        """Why the files were refused when nobody was there to be told, until some are accepted."""
+        self.unwatched = ""
+        """What is wrong with watching the files."""
 
-    async def plan(
-        self, *, previous: bool, profiles: tuple[str, ...] | None = None
-    ) -> tuple[Document, tuple[ReloadStep, ...]]:
-        """The configuration that would be applied, and what it would do. Raises InvalidConfig with all mistakes."""
-        session = self._session
-        document = await (self._previous() if previous else self._load(profiles))
-        old, new = session.orders.expanded(session.supervisor.document), session.orders.expanded(document)
-        steps = tuple(reload.diff(old, new))
-        if any(references.needed(spec) for spec in new.services.values()):
-            steps = await session.resolving.compare(document, new.services, steps)
-        return document, steps
+    async def bring(
+        self,
+        by: str,
+        *,
+        back: int = 0,
+        profiles: tuple[str, ...] | None = None,
+        dry_run: bool = False,
+        allowed: Callable[[Plan], None] = lambda plan: None,
+        begins: Callable[[], None] = lambda: None,
+    ) -> Plan:
+        """Make the files, or the configuration `back` before, the accepted one, and start what follows from it.
 
-    async def apply(self, document: Document, by: str) -> None:
-        """Make it the accepted configuration and start what follows from it. Raises Refused while the daemon ends."""
+        All is read and checked before the first change, also by `allowed`, which may raise. Raises InvalidConfig with
+        all mistakes, and Refused; then nothing has changed. `begins` is called when it is its turn, and may raise.
+        """
+        async with self._lock:
+            begins()
+            plan = await self._plan(back=back, profiles=profiles)
+            allowed(plan)
+            if not dry_run:
+                await self._apply(plan, by)
+            return plan
+
+    async def restore(self, document: Document, by: str) -> Plan:
+        """Make a configuration that was accepted before the accepted one again."""
+        async with self._lock:
+            plan = await self._compared(document, {})
+            await self._apply(plan, by)
+            return plan
+
+    async def _plan(self, *, back: int, profiles: tuple[str, ...] | None) -> Plan:
+        if back:
+            document, note = await self.earlier(back)
+            return await self._compared(document, {}, note)
+        return await self._compared(*await loader.load(self._session, profiles))
+
+    async def _compared(self, document: Document, origins: reload.Origins, *notes: str) -> Plan:
         session = self._session
+        running, services = session.supervisor.document, session.orders.expanded(document)
+        old = msgspec.structs.replace(running, services=session.orders.declared)
+        new = msgspec.structs.replace(document, services=services)
+        daemon = reload.daemon_changes(running, document, origins)
+        steps = reload.diff(old, new, origins)
+        if any(references.needed(each) for each in services.values()):
+            steps = await session.resolving.compare(document, services, steps)
+        steps = tuple(map(self._timed, steps))
+        return Plan(running, document, services, steps, daemon, (*notes, *document.notes))
+
+    def _timed(self, step: ReloadStep) -> ReloadStep:
+        """With whether it is for the next start alone, as nothing of it runs now."""
+        life = self._session.supervisor.lives.get(step.service)
+        if step.action != "restart" or life is None:
+            return step
+        failing = life.goal is Goal.UP and life.phase in (Phase.BACKOFF, Phase.FAILED)
+        return step if failing or life.phase not in WITHOUT_A_RUN else msgspec.structs.replace(step, later=True)
+
+    async def _apply(self, plan: Plan, by: str) -> None:
+        """Raises Refused while the daemon ends."""
+        session, document = self._session, plan.document
         if session.orders.note.ending:
             raise Refused(f"cannot reload: the daemon is ending ({session.orders.note.ending})")
-        async with self._lock:
-            expanded = session.orders.expanded(document).services
-            referring = any(references.needed(spec) for spec in expanded.values())
-            values = await session.resolving.deliver_planned(document, expanded) if referring else {}
-            data = spec.encode(document)
-            fd = memory.holding(data)
-            try:
-                session.keeper.send({"op": "configure", "shutdown_timeout": document.daemon.shutdown_timeout}, (fd,))
-            finally:
-                os.close(fd)
-            supervisor = session.supervisor
-            supervisor.places = launches.places(
-                document,
-                session.boot.state_dir,
-                container=session.boot.keeper_pid == 1,
-                cookie=session.boot.cookie,
-                run_dir=session.boot.run_dir,
-            )
-            session.orders.declare(document)
-            if values:
-                session.resolving.adopt_planned(values)
-            supervisor.tell("", "reload", f"configuration applied ({by})")
-            session.orders.align(by)
-            session.watch_clock()
-            session.tidy_up()
-            session.prober.look()
-            session.watch_files()
-            session.resolve_all()
-            await self._keep(data)
-
-    async def by_signal(self) -> None:
-        """SIGHUP: as `pserv reload`, with the mistakes in events and log."""
+        referring = any(references.needed(each) for each in plan.services.values())
+        values = await session.resolving.deliver_planned(document, plan.services) if referring else {}
+        data = spec.encode(document)
+        fd = memory.holding(data)
         try:
-            document, _ = await self.plan(previous=False)
-            await self.apply(document, "reload by SIGHUP")
+            session.keeper.send({"op": "configure", "shutdown_timeout": document.daemon.shutdown_timeout}, (fd,))
+        finally:
+            os.close(fd)
+        supervisor = session.supervisor
+        supervisor.places = launches.places(
+            document,
+            session.boot.state_dir,
+            container=session.boot.keeper_pid == 1,
+            cookie=session.boot.cookie,
+            run_dir=session.boot.run_dir,
+        )
+        self.trouble = ""
+        session.orders.try_out(())
+        session.orders.declare(document)
+        if values:
+            session.resolving.adopt_planned(values)
+        supervisor.tell("", "reload", f"configuration applied ({by}): {plan.text}")
+        session.orders.align(by)
+        session.watch_clock()
+        session.tidy_up()
+        session.prober.look()
+        session.watch_files()
+        session.resolve_all()
+        await self._keep(data)
+
+    async def by_itself(self, by: str, *, begins: Callable[[], None] = lambda: None) -> None:
+        """As `pserv reload` for nobody who waits, with the mistakes in events, status and log."""
+        try:
+            await self.bring(by, begins=begins)
+        except NotNeeded:
+            pass
         except PservError as error:
-            self._session.log(f"{error.message}; the running configuration stays")
-            self._session.supervisor.tell("", "reload", f"refused: {error.message}")
+            self.trouble = f"{by}: refused, the running configuration stays: {_first(error)}"
+            self._session.log(f"{by}: {error.message}; the running configuration stays")
+            self._session.supervisor.tell("", "reload", f"refused ({by}): {error.message}")
         except Exception as error:
-            self._session.bug("reload by SIGHUP", error)
+            self._session.bug(by, error)
 
-    async def _load(self, profiles: tuple[str, ...] | None) -> Document:
-        session = self._session
-        files = list(session.boot.files)
-        launch = {
-            "argv": [sys.executable, "-P", "-m", "pserv.config.loader"],
-            "env": {},
-            "inherit": True,
-            "cwd": session.boot.cwd,
-            "stdin": "passed",
-            "stdout": {"kind": "passed"},
-            "stderr": {"kind": "passed"},
-        }
-        wanted = session.supervisor.document.profiles if profiles is None else profiles
-        request = quickjson.dumps({"files": files, "profiles": wanted}).encode()
-        output, ended = await session.errands.collect("loader", launch, request, LOAD_TIMEOUT)
-        return _accepted(output, ended)
-
-    async def _previous(self) -> Document:
-        data = await self.exchange({"folder": self._session.boot.state_dir, "read": store.PREVIOUS}, b"")
-        if not data:
+    async def earlier(self, back: int) -> tuple[Document, str]:
+        """The configuration that was accepted so many before this one, and which that is. Raises Refused."""
+        kept = await self.kept()
+        if not kept:
             raise Refused("cannot go back: there was no configuration before this one")
+        if back > len(kept):
+            raise Refused(
+                f"cannot go back by {back}: {len(kept)} earlier configurations are kept", "pserv reload --list"
+            )
+        found = kept[back - 1]
+        names = {"folder": self._session.boot.state_dir, "read": store.previous(found.number)}
         try:
-            return spec.decode(data)
+            document = spec.decode(await self.exchange(names, b""))
         except msgspec.MsgspecError as error:
-            raise Refused(f"cannot go back: the previous configuration is of another version ({error})") from None
+            raise Refused(f"cannot go back: that configuration is of another version ({error})") from None
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.at))
+        return document, f"back to the configuration that was accepted at {at}"
+
+    async def kept(self) -> list[KeptConfiguration]:
+        """Earlier configurations, the last one first."""
+        asked = {"folder": self._session.boot.state_dir, "kept": "all"}
+        return msgspec.json.decode(await self.exchange(asked, b""), type=list[KeptConfiguration])
 
     async def _keep(self, data: bytes) -> None:
         try:
@@ -139,19 +227,10 @@ class Reloading:
             return await read_all(reader)
 
 
-def _accepted(output: bytes, ended: dict[str, object]) -> Document:
-    try:
-        answer = quickjson.loads(output.decode())
-    except ValueError:
-        how = ended.get("code") if ended.get("code") is not None else ended.get("detail") or ended.get("signal")
-        raise PservError(
-            f"cannot load the configuration: the loader gave no answer (it ended with {how})",
-            "`pserv check` shows what it would say",
-        ) from None
-    if answer.get("mistakes"):
-        raise InvalidConfig(msgspec.convert(tuple(answer["mistakes"]), tuple[Mistake, ...]))
-    if answer.get("pserv") != __version__:
-        raise Refused(
-            f"cannot reload: pserv {answer.get('pserv')} is installed, the daemon runs {__version__}", "pserv upgrade"
-        )
-    return msgspec.convert(answer["document"], Document)
+def _first(error: PservError) -> str:
+    """The error in a line: the first mistake, and how many more there are."""
+    if not isinstance(error, InvalidConfig):
+        return error.message
+    first = str(error.mistakes[0]).partition("\n")[0]
+    more = len(error.mistakes) - 1
+    return f"{first} (and {more} more; `pserv check` shows them)" if more else first

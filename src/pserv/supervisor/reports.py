@@ -121,7 +121,7 @@ class Reports:
                 else:
                     self._session.orders.shutdown(str(report.get("text") or "ordered to end"))
             case "order", "reload":
-                self._session.tasks.spawn(self._session.reloading.by_signal())
+                self._session.tasks.spawn(self._session.reloading.by_itself("reload by SIGHUP"))
             case "logger", "dropped":
                 self._dropped(report)
             case "logger", what:

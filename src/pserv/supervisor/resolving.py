@@ -19,8 +19,9 @@ from pserv.model.events import Change, Resolved, Unresolved
 from pserv.model.secrets import Values
 from pserv.model.spec import Document, ServiceSpec
 from pserv.model.states import AT_REST, Goal, Phase
-from pserv.model.status import ReloadStep
+from pserv.model.status import OptionChange, ReloadStep
 from pserv.rules import references
+from pserv.rules.secrecy import MASK
 from pserv.supervisor import record, sources
 from pserv.supervisor.refreshing import Refreshing
 from pserv.supervisor.sources import Unread
@@ -206,7 +207,8 @@ class Resolving:
             return step
         restarts = self._supervisor.lives[name].phase not in AT_REST and specs[name].schedule is None
         action = "restart" if step.action == "restart" or restarts else "live"
-        return replace(step, action=action, changes=(*step.changes, *found))
+        details = (*step.details, *map(_detail, found))
+        return replace(step, action=action, changes=(*step.changes, *found), details=details)
 
     async def deliver_planned(self, document: Document, expanded: Mapping[str, ServiceSpec]) -> dict[str, Values]:
         """What `compare` read for this document, its files being written; what cannot be written is told."""
@@ -299,3 +301,10 @@ class Resolving:
 
 def _user(spec: ServiceSpec) -> Message:
     return {"user": spec.user, "group": spec.group, "groups": spec.supplementary_groups}
+
+
+def _detail(text: str) -> OptionChange:
+    """ "env_file: A added" as data."""
+    told, _, verb = text.rpartition(" ")
+    option = told.replace("env_file: ", "env_file.").replace("secret ", "secrets.")
+    return OptionChange(option, False, MASK if verb == "removed" else None, MASK if verb == "added" else None)

@@ -153,10 +153,12 @@ class Supervisor:
 
     def stale(self, name: str) -> bool:
         """Whether a run lives that was made from another launch than the service is declared with now."""
+        return self.lives[name].phase not in WITHOUT_A_RUN and self.launched_otherwise(name)
+
+    def launched_otherwise(self, name: str) -> bool:
+        """Whether its last run was made from another launch than it is declared with now."""
         launched = self.records[name].launched
-        if not launched or self.lives[name].phase in WITHOUT_A_RUN:
-            return False
-        if references.needed(self.specs[name]) and self.records[name].values is None:
+        if not launched or (references.needed(self.specs[name]) and self.records[name].values is None):
             return False  # nobody knows what it got
         return launched != given.fingerprint(name, self.specs[name], self.records[name], self.places)
 

@@ -21,6 +21,8 @@ from pserv.model.watching import Watch
 from pserv.rules import references, watching
 from pserv.rules.decision import signal_name
 from pserv.rules.watching import Streak
+from pserv.supervisor import config_watch
+from pserv.supervisor.config_watch import ConfigWatch
 from pserv.system import launches
 from pserv.system.streams import Reader, send_all
 from pserv.system.tasks import Task
@@ -55,6 +57,7 @@ class Watches:
         died = max((float(death["at"]) for death in session.deaths), default=0.0)
         self._blind = died if session.clock.now() - died < _LONGEST_PAUSE else 0.0
         """Since when (monotonic) nobody watched: what changed then is to be found; 0 when nothing is to be."""
+        self._config = ConfigWatch(session)
         session.supervisor.bus.call(self._changed)
 
     def look(self) -> None:
@@ -89,7 +92,9 @@ class Watches:
             if spec.watch is not None and spec.watch.paths and life is not None and life.phase is not Phase.STOPPED:
                 groups.setdefault((service_of(name), spec.watch), []).append(name)
         self._members = {names[0]: names for names in groups.values()}
-        return {names[0]: self._group(names, watch) for (_, watch), names in groups.items()}
+        asked = {names[0]: self._group(names, watch) for (_, watch), names in groups.items()}
+        config = self._config.wanted()
+        return asked if config is None else {**asked, config_watch.NAME: config}
 
     def _group(self, names: list[str], watch: Watch) -> dict[str, Any]:
         supervisor = self._session.supervisor
@@ -146,7 +151,12 @@ class Watches:
             pass  # it has ended, as its reader hears
 
     def _told(self, told: dict[str, Any]) -> None:
-        if "watched" in told:
+        if config_watch.NAME in told.values():
+            if "watched" in told:
+                self._config.watched(told["trouble"])
+            elif config_watch.NAME in self._asked:
+                self._config.changed(told["paths"], told["count"])
+        elif "watched" in told:
             name, trouble = told["watched"], told["trouble"]
             if name in self._asked and not self._trouble(name, trouble) and not trouble:
                 watched = ", ".join(self._shown(path) for path in self._asked[name]["roots"])

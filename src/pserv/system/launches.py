@@ -193,7 +193,8 @@ def hook_launch(name: str, spec: ServiceSpec, hook: Hook, at: Places, facts: dic
 def fingerprint(spec: ServiceSpec, at: Places) -> int:
     """A number that changes when a running service would need a new run to be as declared."""
     plain = msgspec.structs.replace(spec, log=Logging())  # which a run can be told of while it lives
-    return zlib.crc32(msgspec.json.encode(launch("", plain, at)) + f"{spec.type}{spec.pid_file or ''}".encode())
+    made = msgspec.json.encode(launch("", plain, at), order="sorted")  # variables in another order are no others
+    return zlib.crc32(made + f"{spec.type}{spec.pid_file or ''}".encode())
 
 
 def place(to: Message) -> str:
