@@ -60,6 +60,11 @@ def shown(text: str) -> str:
     return text.replace(_HELD, _WRITTEN)
 
 
+def refers(text: str) -> bool:
+    """Whether a value of `env`, the rest of which is filled in, has a secret in it."""
+    return _HELD in text
+
+
 def filled(key: str, spec: ServiceSpec, values: Values, folder: str) -> ServiceSpec:
     """The spec with all variables that its processes get; `folder` is where files of secrets are delivered.
 

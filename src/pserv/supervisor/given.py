@@ -25,30 +25,30 @@ def given(name: str, spec: ServiceSpec, own: Record, at: Places) -> ServiceSpec:
 
 
 class Variable(msgspec.Struct, frozen=True):
-    """One variable as it may be shown. `origin`: where it comes from, "" where the configuration says it."""
+    """One variable; a `secret` one must not be shown. `origin`: where it comes from, "" where `env` says it."""
 
     name: str
-    value: str
+    value: str | None
+    """None before it was ever read."""
     origin: str = ""
+    secret: bool = False
 
 
 def variables(name: str, spec: ServiceSpec, own: Record, at: Places) -> list[Variable]:
     """All that a process of it gets besides what it inherits; before anything was read what is known by name."""
-    values = own.values or Values()
-    files = {each: where for each, _, where in values.files}
+    files = {each: where for each, _, where in (own.values or Values()).files}
     secrets = references.variables(spec)
     made = launches.environment(name, given(name, spec, own, at))
     found = []
-    for each, value in {**dict.fromkeys(secrets, ""), **made}.items():
+    for each, value in {**dict.fromkeys(secrets, None), **made}.items():
         if each in spec.env:
-            shown = references.shown(spec.env[each])
-            found.append(Variable(each, shown if shown != spec.env[each] else secrecy.masked(each, shown)))
+            secret = references.refers(spec.env[each]) or secrecy.looks_secret(each, value or "")
+            found.append(Variable(each, value, "", secret and bool(value)))
         elif each in secrets:
-            secret = spec.secrets[secrets[each]]
-            path = value if secret.deliver == "file" else secrecy.MASK
-            found.append(Variable(each, path, f"secret {secrets[each]}"))
+            is_path = spec.secrets[secrets[each]].deliver == "file"
+            found.append(Variable(each, value, f"secret {secrets[each]}", not is_path))
         elif each in files and each not in _OURS and not (each == "PORT" and spec.port is not None):
-            found.append(Variable(each, secrecy.MASK, files[each]))
+            found.append(Variable(each, value, files[each], True))
         else:
             found.append(Variable(each, value, "pserv"))
     return found

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pserv.model import listening
 from pserv.model.spec import ServiceSpec
 from pserv.model.status import Launch
+from pserv.rules import references
+from pserv.rules.secrecy import MASK
 from pserv.supervisor import given
+from pserv.supervisor.given import Variable
 from pserv.supervisor.record import Record
 from pserv.system import launches
 from pserv.system.launches import Places
@@ -28,7 +31,7 @@ def show(name: str, spec: ServiceSpec, own: Record, at: Places) -> Launch:
     steps += [f"chdir {spec.cwd or at.root}", f"exec {spec.argv[0]}"]
     return Launch(
         argv=spec.argv,
-        env={each.name: each.value for each in given.variables(name, spec, own, at)},
+        env={each.name: _shown(each, spec) for each in given.variables(name, spec, own, at)},
         inherits=told,
         cwd=spec.cwd or at.root,
         user=spec.user or "",
@@ -42,3 +45,11 @@ def show(name: str, spec: ServiceSpec, own: Record, at: Places) -> Launch:
         tty=spec.tty,
         steps=tuple(steps),
     )
+
+
+def _shown(variable: Variable, spec: ServiceSpec) -> str:
+    """The value as it may be shown: a secret within it as it is written."""
+    written = spec.env.get(variable.name, "")
+    if references.refers(written):
+        return references.shown(written)
+    return MASK if variable.secret else variable.value or ""

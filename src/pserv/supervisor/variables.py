@@ -9,11 +9,14 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pserv.keeper.inheriting import NEVER_INHERITED, inherited
 from pserv.model.errors import PservError
 from pserv.model.names import service_of
 from pserv.model.spec import Document, ServiceSpec
 from pserv.model.status import Environment, Placed, Variable
+from pserv.rules import references
 from pserv.rules.secrecy import MASK, masked
 from pserv.supervisor import given, loader
 from pserv.supervisor.record import Record
@@ -69,8 +72,9 @@ def _environment(session: Session, name: str, written: Written, trouble: tuple[s
             running = _initial(life.pid)
         except OSError as error:
             trouble = (*trouble, f"cannot read the variables of pid {life.pid}: {error.strerror}")
+    found = variables(values, running, by_shell=spec.shell is not None, private=references.needed(spec))
     return Environment(
-        variables=tuple(variables(values, running, by_shell=spec.shell is not None)),
+        variables=tuple(_without_secrets(session, found)),
         pid=life.pid or None,
         trouble=trouble,
     )
@@ -87,25 +91,28 @@ def expected(name: str, spec: ServiceSpec, written: Written, daemon: dict[str, s
         values[each] = text, Placed(DAEMON)
     if spec.user is not None:
         values |= {each: (None, Placed(f"of user {spec.user}")) for each in OF_USER}
-    made = launches.environment(name, given.given(name, spec, own, at))
     for told in given.variables(name, spec, own, at):
-        values[told.name] = made.get(told.name), _placed(told, spec, written)
+        values[told.name] = told.value, _placed(told, spec, written)
     return values
 
 
 def _placed(told: given.Variable, spec: ServiceSpec, written: Written) -> Placed:
-    hidden = told.value == MASK
     if told.name in spec.env:
         placed = written.get(f"env.{told.name}", Placed("env"))
-        return Placed(placed.at, placed.secret or hidden)
+        return Placed(placed.at, placed.secret or told.secret)
     if told.name == "PORT" and told.origin == "pserv":
         port = written.get("port")
         return Placed("port" if port is None else f"port, {port.at}")
-    return Placed(OURS if told.origin == "pserv" else told.origin, hidden)
+    return Placed(OURS if told.origin == "pserv" else told.origin, told.secret)
 
 
-def variables(values: Values, running: dict[str, str] | None, *, by_shell: bool = False) -> Iterable[Variable]:
-    """All by name; those that the next run will not have where there is one to compare with."""
+def variables(
+    values: Values, running: dict[str, str] | None, *, by_shell: bool = False, private: bool = False
+) -> Iterable[Variable]:
+    """All by name; those that the next run will not have where there is one to compare with.
+
+    `private`: the running one may have got what must not be shown from where nobody looks any more.
+    """
     for name in sorted({*values, *(running or {})}):
         value, placed = values.get(name, (None, Placed("")))
         own = name.startswith(NEVER_INHERITED)
@@ -118,12 +125,27 @@ def variables(values: Values, running: dict[str, str] | None, *, by_shell: bool 
         if running is None or got == value or (value is None and name in values):
             yield Variable(name=name, value=shown, origin=placed.at)
         elif name not in values:
-            yield Variable(name=name, running=_shown(name, got, placed), differs="removed")
+            yield Variable(name=name, running=MASK if private else _shown(name, got, placed), differs="removed")
         else:
             was = _shown(name, got, placed)
             yield Variable(
                 name=name, value=shown, origin=placed.at, running=was, differs="added" if got is None else "changed"
             )
+
+
+def _without_secrets(session: Session, found: Iterable[Variable]) -> Iterable[Variable]:
+    """What one service has as a secret may be among what others inherit."""
+    supervisor = session.supervisor
+    known = [values for own in supervisor.records.values() for values in own.known]
+    sources = {secret.env for spec in supervisor.specs.values() for secret in spec.secrets.values()}
+    for each in found:
+        if each.name in sources:
+            value, running = (text and MASK for text in (each.value, each.running))
+        elif known:
+            value, running = (text and references.hidden(text, known) for text in (each.value, each.running))
+        else:
+            value, running = each.value, each.running
+        yield msgspec.structs.replace(each, value=value, running=running)
 
 
 def _shown(name: str, value: str | None, placed: Placed) -> str | None:
