@@ -76,7 +76,7 @@ def _list(arguments: Arguments) -> int:
         number = "1 service" if len(each["services"]) == 1 else f"{len(each['services'])} services"
         screen.line(f"{each['number']}  accepted {at}  {number}: {terminal.printable(names)}")
     if kept:
-        terminal.tell("", "pserv reload --back N goes there, with --dry-run it only tells what would change")
+        terminal.tell("`pserv reload --back N` goes there; with --dry-run it only tells what would change")
     return 0
 
 
