@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import select
 import subprocess
@@ -80,17 +81,18 @@ def test_a_flood_takes_no_memory_and_leaves_others_their_turn(keeper: PretendKee
 
 
 def test_many_streams_take_little_memory(keeper: PretendKeeper, tmp_path: Path) -> None:
+    """Beside theirs, pages are touched that a fork shared until then, at any time: the least of several growths."""
     seat = keeper.seat()
     sizes = []
-    for first in (0, 400):  # the first ones also touch what a fork shares until then
-        outlets = [keeper.outlet(tmp_path / f"{number}.log", run=number) for number in range(first, first + 400)]
+    for first in range(0, 1000, 250):
+        outlets = [keeper.outlet(tmp_path / f"{number}.log", run=number) for number in range(first, first + 250)]
         for outlet in outlets:
             seat.give(outlet)
             outlet.print(b"%d\n" % outlet.id)
         for outlet in outlets:
             assert seat.drain(outlet)["lines"] == [str(outlet.id)]
         sizes.append(memory(seat))
-    assert (sizes[1] - sizes[0]) / 400 < 2048
+    assert min(after - before for before, after in itertools.pairwise(sizes)) / 250 < 2048
 
 
 def test_when_told_to_finish_it_writes_what_is_left(keeper: PretendKeeper, tmp_path: Path) -> None:

@@ -275,20 +275,20 @@ def children(pid: int) -> list[int]:
 def forks(keeper: int) -> list[int]:
     """The processes of the keeper's own code: supervisor, logger, readers."""
     command = Path(f"/proc/{keeper}/cmdline").read_bytes()
-    return [pid for pid in children(keeper) if alive(pid) and Path(f"/proc/{pid}/cmdline").read_bytes() == command]
+    return [pid for pid in children(keeper) if alive(pid) and command_of(pid) == command]
+
+
+def command_of(pid: int) -> bytes:
+    """As the kernel has it, each word ended by a NUL; empty when there is no such process any more."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def naming(text: str) -> list[int]:
     """Living processes whose command line has the text: also those that dropped their environment or changed user."""
-    found = []
-    for pid in pids():
-        try:
-            line = Path(f"/proc/{pid}/cmdline").read_bytes()
-        except OSError:
-            continue
-        if os.fsencode(text) in line and pid != os.getpid() and alive(pid):
-            found.append(pid)
-    return found
+    return [pid for pid in pids() if os.fsencode(text) in command_of(pid) and pid != os.getpid() and alive(pid)]
 
 
 def free_port() -> int:

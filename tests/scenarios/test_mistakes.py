@@ -37,6 +37,7 @@ def told(file: Path) -> str:
         "    hint: did you mean 'command'?\n"
         f"{file}:5:41: services.cron.restart: 'somtimes' is not one of "
         "never, on-failure, on-watchdog, on-abnormal, on-success, always\n"
+        "    hint: write one of these\n"
     )
 
 
@@ -69,7 +70,7 @@ def test_a_wrong_file_at_reload_changes_nothing(tmp_path: Path) -> None:
         with daemon.client() as client, client.stream("events", op.Events((), 0, True), timeout=20.0) as changes:
             os.kill(daemon.daemon().keeper_pid, signal.SIGHUP)
             change = next(item.change for item in changes if item.change.kind == "reload")
-        assert change.reason.startswith("refused: cannot load the configuration: 2 mistakes")
+        assert change.reason.startswith("refused (reload by SIGHUP): cannot load the configuration: 2 mistakes")
         assert_untouched(daemon, before)
 
         daemon.write(RIGHT + "  third: {command: sleep 10000}\n")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import socket
 import subprocess
 import time
@@ -151,9 +153,16 @@ def until_forks(keeper: int, count: int) -> None:
     """Wait until only supervisor and logger are left of what the keeper forked."""
     deadline = time.monotonic() + PATIENCE
     while len(left := forks(keeper)) > count and time.monotonic() < deadline:
-        fds = [os.pidfd_open(pid) for pid in left]
-        for fd in fds:
-            os.close(fd)
+        with contextlib.ExitStack() as watched:
+            fds = []
+            for pid in left:
+                try:
+                    fds.append(os.pidfd_open(pid))
+                except ProcessLookupError:
+                    continue
+                watched.callback(os.close, fds[-1])
+            if len(fds) == len(left):
+                select.select(fds, [], [], PATIENCE)
     assert len(forks(keeper)) <= count
 
 

@@ -148,7 +148,7 @@ def test_a_reload_lets_a_run_go_on_and_changes_the_times_at_once(ours: Daemon) -
     ours.pserv("run", "long", "--no-wait", check=0)
     pid = ours.until("long", lambda row: row.pid is not None).pid
     ours.write(SERVICES + long % ("0 0 2 2 *", 2))
-    assert "env.A: 1 -> 2" in ours.pserv("reload", check=0).stdout
+    assert "env.A 1 → 2 (" in ours.pserv("reload", check=0).stdout
     assert ours.pid("long") == pid
     assert "-02-02 00:00:00 UTC" in ours.story("long").next_runs[0].text
     ours.pserv("restart", "long", check=0)
