@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 
-EXAMPLES = int(os.environ.get("PSERV_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("PSERV_EXAMPLES", "25"))
 """Examples of a property; 1000 and more for a long look."""
-KILLS = int(os.environ.get("PSERV_KILLS", "25"))
+KILLS = int(os.environ.get("PSERV_KILLS", "16"))
 """How often somebody is killed while others write; 50 and more to see it for long."""
-ROUNDS = int(os.environ.get("PSERV_ROUNDS", "6"))
+ROUNDS = int(os.environ.get("PSERV_ROUNDS", "4"))
 """How many of the moments are tried at which something may come in between; 200 for the full proof."""
-EACH_LINE = int(os.environ.get("PSERV_EACH_LINE", "24"))
+EACH_LINE = int(os.environ.get("PSERV_EACH_LINE", "40"))
 """Each so manyeth line of the logger is one at which it is killed; 1 for all."""

@@ -84,15 +84,15 @@ def test_many_streams_take_little_memory(keeper: PretendKeeper, tmp_path: Path) 
     """Beside theirs, pages are touched that a fork shared until then, at any time: the least of several growths."""
     seat = keeper.seat()
     sizes = []
-    for first in range(0, 1000, 250):
-        outlets = [keeper.outlet(tmp_path / f"{number}.log", run=number) for number in range(first, first + 250)]
+    for first in range(0, 600, 150):
+        outlets = [keeper.outlet(tmp_path / f"{number}.log", run=number) for number in range(first, first + 150)]
         for outlet in outlets:
             seat.give(outlet)
             outlet.print(b"%d\n" % outlet.id)
         for outlet in outlets:
             assert seat.drain(outlet)["lines"] == [str(outlet.id)]
         sizes.append(memory(seat))
-    assert min(after - before for before, after in itertools.pairwise(sizes)) / 250 < 2048
+    assert min(after - before for before, after in itertools.pairwise(sizes)) / 150 < 2048
 
 
 def test_when_told_to_finish_it_writes_what_is_left(keeper: PretendKeeper, tmp_path: Path) -> None:

@@ -81,7 +81,13 @@ _KINDS: Final[dict[str, Json]] = {
     "size": _SIZE,
     "limit": {"anyOf": [{"const": NONE}, *_SIZE["anyOf"]]},
     "count": {"anyOf": [{"const": NONE}, {"type": "integer", "minimum": 0}, _DIGITS]},
-    "period": {"anyOf": [{"enum": [*PERIODS, NONE]}, {"type": "string", "pattern": _DURATION}]},
+    "period": {
+        "anyOf": [
+            {"enum": [*PERIODS, NONE]},
+            {"type": "number", "minimum": 60},
+            {"type": "string", "pattern": _DURATION},
+        ]
+    },
     "rate": {
         "anyOf": [
             {"type": "number", "exclusiveMinimum": 0},
