@@ -158,6 +158,14 @@ def test_check_and_config(start: Start) -> None:
     assert run(start, "config", "nope")[0] == 4
 
 
+def test_check_of_many_files_names_the_first(start: Start, folder: Path) -> None:
+    (folder / "more").mkdir()
+    for number in range(6):
+        (folder / f"more/{number}.yaml").write_text(f"services: {{s{number}: {{command: sleep 1}}}}\n")
+    (folder / "pserv.yaml").write_text("include: more\nservices: {web: {command: sleep 1}}\n")
+    assert run(start, "check") == (0, "pserv.yaml and 6 files more: 7 services, no mistakes\n", "")
+
+
 @pytest.fixture
 def short_folder() -> Iterator[Path]:
     """A folder for temporary files with a path that leaves room for a socket's."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pserv.config.origins import Origin
     from pserv.model.spec import Document
 
+_FEW = 4
+"""So many files are named; of more only the first."""
 WIDEST = 56
 """Characters of a line up to which comments stand in one column."""
 
@@ -40,7 +42,8 @@ def check(arguments: Arguments) -> int:
     screen = terminal.out()
     number = len(document.services)
     services = "1 service" if number == 1 else f"{number} services"
-    shown = ", ".join(_short(source.path) for source in document.files) or _short(paths[0])
+    read = [_short(source.path) for source in document.files] or [_short(paths[0])]
+    shown = ", ".join(read) if len(read) <= _FEW else f"{read[0]} and {len(read) - 1} files more"
     screen.line(f"{shown}: {services}, {screen.paint('no mistakes', 'green')}")
     for note in document.notes:
         terminal.tell(f"note: {note}")
