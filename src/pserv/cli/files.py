@@ -126,7 +126,7 @@ def _running(arguments: Arguments) -> int:
 def _selected(services: dict[str, Any], names: list[str]) -> dict[str, Any]:
     from fnmatch import fnmatchcase
 
-    from pserv.model.errors import NoSuchService
+    from pserv.model.names import no_such
 
     chosen: dict[str, Any] = {}
     for name in names:
@@ -136,7 +136,8 @@ def _selected(services: dict[str, Any], names: list[str]) -> dict[str, Any]:
             if fnmatchcase(key, name) or name.removeprefix("@") in (spec.get("tags") or () if name[:1] == "@" else ())
         }
         if not found:
-            raise NoSuchService(f"cannot show {name}: there is no such service", "pserv config")
+            tags = {tag for spec in services.values() for tag in spec.get("tags") or ()}
+            raise no_such(name, services, tags, verb="show")
         chosen |= found
     return chosen
 

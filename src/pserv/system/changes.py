@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import os
 import select
-import struct
-import sys
-from collections.abc import Iterable
 from typing import Final
+
+from pserv.system.inotify import ATTRIB, CREATE, DELETE_SELF, MODIFY, MOVE_SELF, MOVED_TO, Inotify
 
 LOOK: Final = 0.25
 """Seconds between looks where nothing tells of changes."""
 
-_MODIFY, _ATTRIB, _MOVED_TO, _CREATE, _DELETE_SELF, _MOVE_SELF = 0x2, 0x4, 0x80, 0x100, 0x400, 0x800
-_EVENT = struct.Struct("iIII")
 _SPLICE_TOLD = (6, 5)
 """Since this version of Linux a splice(2) into a file, as the logger does it, is an event."""
 
@@ -22,30 +19,30 @@ class Changes:
     """What is watched, each by a number; a file or folder that is watched twice has the same number."""
 
     def __init__(self, inotify: bool = True) -> None:
-        self._fd = -1
-        if inotify and sys.platform == "linux" and _version() >= _SPLICE_TOLD:
-            import ctypes  # not for the keeper, of which every reader is a fork
-
-            self._libc = ctypes.CDLL(None, use_errno=True)
-            self._fd = self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._inotify: Inotify | None = None
+        if inotify and _version() >= _SPLICE_TOLD:
+            try:
+                self._inotify = Inotify()
+            except OSError:
+                pass  # another system, or too many instances: it is looked for
 
     @property
     def told(self) -> bool:
         """Whether changes are told; if not, `wait` returns after a while without."""
-        return self._fd >= 0
+        return self._inotify is not None
 
     def watch_file(self, path: str) -> int:
         """Tell when this file is written, cut or deleted; -1 when that cannot be told."""
-        return self._watch(path, _MODIFY | _ATTRIB)
+        return self._watch(path, MODIFY | ATTRIB)
 
     def watch_folder(self, path: str) -> int:
         """Tell when a name appears in this folder, or it goes; -1 when that cannot be told (it is not there)."""
-        return self._watch(path, _CREATE | _MOVED_TO | _DELETE_SELF | _MOVE_SELF)
+        return self._watch(path, CREATE | MOVED_TO | DELETE_SELF | MOVE_SELF)
 
     def forget(self, number: int) -> None:
         """Watch it no more."""
-        if number >= 0:
-            self._libc.inotify_rm_watch(self._fd, number)
+        if self._inotify is not None and number >= 0:
+            self._inotify.remove(number)
 
     def wait(self, sock_fd: int, all_told: bool) -> tuple[set[int], bool]:
         """The numbers of what changed (-1: some were missed), and whether the socket was closed by its peer.
@@ -54,32 +51,26 @@ class Changes:
         """
         poll = select.poll()
         poll.register(sock_fd, select.POLLIN)
-        if self.told:
-            poll.register(self._fd, select.POLLIN)
+        if self._inotify is not None:
+            poll.register(self._inotify.fd, select.POLLIN)
         ready = dict(poll.poll(None if all_told and self.told else LOOK * 1000))
-        changed = set(self._events()) if self._fd in ready else set()
+        changed: set[int] = set()
+        if self._inotify is not None and self._inotify.fd in ready:
+            changed = {number for number, _, _ in self._inotify.read()}
         return changed, sock_fd in ready
 
     def _watch(self, path: str, mask: int) -> int:
-        if not self.told:
+        if self._inotify is None:
             return -1
-        return int(self._libc.inotify_add_watch(self._fd, os.fsencode(path), mask))
-
-    def _events(self) -> Iterable[int]:
         try:
-            data = os.read(self._fd, 1 << 16)
-        except BlockingIOError:
-            return
-        offset = 0
-        while offset < len(data):
-            number, _, _, length = _EVENT.unpack_from(data, offset)
-            yield number
-            offset += _EVENT.size + length
+            return self._inotify.add(path, mask)
+        except OSError:
+            return -1
 
     def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self._inotify is not None:
+            self._inotify.close()
+            self._inotify = None
 
 
 def _version() -> tuple[int, ...]:
