@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from tests.scenarios.daemon import Daemon
+from tests.scenarios.fifos import fifo, words
 
 CHAIN = """
 services:
@@ -50,6 +51,7 @@ def chain(folder: Path) -> Daemon:
 
 
 def test_a_chain_starts_in_order_also_past_the_death_of_the_supervisor(tmp_path: Path) -> None:
+    told = fifo(tmp_path / "told")
     with chain(tmp_path) as daemon:
         daemon.pserv("up", "-d", "--timeout", "1ms")
         assert daemon.until_state("web", "waiting").reason == "waiting for migrate (completed)"
@@ -57,12 +59,12 @@ def test_a_chain_starts_in_order_also_past_the_death_of_the_supervisor(tmp_path:
         daemon.kill_supervisor()
         (tmp_path / "gate").write_text("db\n")
         daemon.until("web", lambda row: row.ready)
-        assert (tmp_path / "told").read_text().split() == ["db", "migrate", "web"]
+        assert words(told, 3) == [b"db", b"migrate", b"web"]
         stopped = daemon.pserv("stop", "db", check=0)
         assert "web depends on db: left running" in stopped.stderr
         assert daemon.status()["web"].ready
-        told = json.loads(daemon.pserv("graph", "web", "--json", check=0).stdout)
-        assert {node["service"] for node in told["services"]} == {"db", "migrate", "web", "cache"}
+        graph = json.loads(daemon.pserv("graph", "web", "--json", check=0).stdout)
+        assert {node["service"] for node in graph["services"]} == {"db", "migrate", "web", "cache"}
         assert daemon.pserv("graph", check=0).stdout.startswith("web: running\n")
 
 
