@@ -11,9 +11,10 @@ from pserv.keeper.protocol import Message
 from pserv.model.events import Exited, Gone, HookEnded, Spawned
 from pserv.model.spec import DaemonSpec, Document, ServiceSpec
 from pserv.model.states import Life
-from pserv.supervisor import hook_runs, record
-from pserv.supervisor.orders import DAEMON, Orders
-from pserv.supervisor.record import DaemonNote, Note
+from pserv.supervisor import daemon_note, hook_runs, record
+from pserv.supervisor.daemon_note import DAEMON, DaemonNote
+from pserv.supervisor.orders import Orders
+from pserv.supervisor.record import Note
 from pserv.supervisor.supervisor import Supervisor
 from pserv.system.launches import Places
 
@@ -110,7 +111,7 @@ class World:
     def die(self, *, safe: bool = False) -> None:
         """The supervisor dies; another one knows only what the keeper keeps."""
         told = self.keeper.notes.get(DAEMON)
-        self._make(DaemonNote() if told is None else record.decode_daemon(told), safe=safe)
+        self._make(DaemonNote() if told is None else daemon_note.decode(told), safe=safe)
         for name, text in self.keeper.notes.items():
             if not name.startswith("@"):
                 self.supervisor.adopt(name, record.decode(text))

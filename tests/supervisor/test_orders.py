@@ -7,7 +7,7 @@ import pytest
 from pserv.model.errors import Refused
 from pserv.model.events import Start
 from pserv.model.states import Goal
-from pserv.supervisor.orders import DAEMON
+from pserv.supervisor.daemon_note import DAEMON
 from tests.world import World, document, service
 
 

@@ -15,7 +15,7 @@ HEALTH = {"tcp": {"port": 1}}
 
 
 def why(world: World, name: str) -> list[str]:
-    pending = world.orders.pending(name)
+    pending = world.orders.turns.pending(name)
     return list(reasons.chain(name, world.supervisor.specs, world.supervisor.lives, world.clock.now(), (), pending))
 
 

@@ -60,7 +60,7 @@ class Handlers:
         for name in self._select(request.names):
             if name not in self._supervisor.lives:  # gone since, by a reload
                 continue
-            story = self._answers.story(name, self._orders.pending(name))
+            story = self._answers.story(name, self._orders.turns.pending(name))
             last = [line async for line in reading.lines(self._session, [name], op.Logs(lines=STORY_LINES))]
             lines = tuple(self._supervisor.hidden(name, line.text) for line in last)
             stories.append(msgspec.structs.replace(story, lines=lines))

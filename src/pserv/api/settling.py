@@ -21,7 +21,7 @@ async def wait(
     session: Session, names: list[str], condition: waiting.Condition, timeout: float | None, message: str = ""
 ) -> AsyncGenerator[op.Progress | op.Done, None]:
     """Changes until each of these has reached the condition, or cannot any more."""
-    ordered = session.orders.ordered
+    ordered = session.orders.turns.waits
     steps = waiting.wait(session.tasks, session.supervisor, session.clock, names, condition, timeout, ordered)
     async with aclosing(steps) as items:
         async for item in items:

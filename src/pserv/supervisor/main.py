@@ -17,9 +17,10 @@ from pserv.rules import references
 from pserv.supervisor import hook_runs, log_settings, record
 from pserv.supervisor.answers import Answers
 from pserv.supervisor.beside import Beside
+from pserv.supervisor.daemon_note import DAEMON, DaemonNote
 from pserv.supervisor.errands import Errands
 from pserv.supervisor.notices import Notices
-from pserv.supervisor.orders import DAEMON, Orders
+from pserv.supervisor.orders import Orders
 from pserv.supervisor.pid_files import PidFiles
 from pserv.supervisor.prober import Asked, Prober
 from pserv.supervisor.reloading import Reloading
@@ -186,8 +187,8 @@ class Session:
             delivered.remove_all(self.supervisor.places.secrets)
             self._end(0)
 
-    def _adopt(self, table: Table) -> record.DaemonNote:
-        note = record.DaemonNote()
+    def _adopt(self, table: Table) -> DaemonNote:
+        note = DaemonNote()
         for row in table.records:
             key = str(row["key"])
             if key == DAEMON:

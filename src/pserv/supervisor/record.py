@@ -13,7 +13,6 @@ from pserv.keeper.protocol import Message
 from pserv.model.secrets import Values
 from pserv.model.states import Crash, Ended, Life
 from pserv.model.status import ProbeResult
-from pserv.rules.instances import Scale
 
 
 class Said(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -116,47 +115,10 @@ class Record:
         return next((each.detail for each in last if each.run == run and not each.ok), "")
 
 
-class Rolling(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A restart of one after the other. `left`: the one that is restarted now, and those that were not touched yet."""
-
-    left: tuple[str, ...] = ()
-    run: int = 0
-    """The run that the first of them had; another one is the new one."""
-    by: str = ""
-    failed: str = ""
-    """Why it went no further; what is left stays as it is."""
-
-
-class DaemonNote(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the keeper stores of the daemon itself."""
-
-    ending: str = ""
-    """Why the daemon is ending; empty while it is not."""
-    exit_code: int = 0
-    stops: dict[str, str] = {}
-    """Stops that wait for a dependent to stop first: service to who asked."""
-    again: dict[str, str] = {}
-    """Restarts that wait for a dependent to end first: service to who asked."""
-    restarts: int = 0
-    """How often a supervisor died and was replaced."""
-    last_death: float = 0.0
-    """When the last of them died, on the monotonic clock."""
-    scales: dict[str, Scale] = {}
-    """How many instances an operator wants of services."""
-    rolling: Rolling = Rolling()
-    """The last rolling restart, over when nothing is left or it failed."""
-    trial: tuple[str, ...] = ()
-    """Services of which one that fails takes the last reload back."""
-
-
-def encode(note: Note | DaemonNote) -> str:
+def encode(note: Note) -> str:
     return msgspec.json.encode(note).decode()
 
 
 def decode(text: str) -> Note:
     """Raises msgspec.DecodeError or ValidationError on what is no note of this version."""
     return msgspec.json.decode(text, type=Note)
-
-
-def decode_daemon(text: str) -> DaemonNote:
-    return msgspec.json.decode(text, type=DaemonNote)

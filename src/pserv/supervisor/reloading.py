@@ -119,8 +119,8 @@ class Reloading:
 
     async def _compared(self, document: Document, origins: reload.Origins, *notes: str) -> Plan:
         session = self._session
-        running, services = session.supervisor.document, session.orders.expanded(document)
-        old = msgspec.structs.replace(running, services=session.orders.declared)
+        running, services = session.supervisor.document, session.orders.declared.expanded(document)
+        old = msgspec.structs.replace(running, services=session.orders.declared.specs)
         new = msgspec.structs.replace(document, services=services)
         daemon = reload.daemon_changes(running, document, origins)
         steps = reload.diff(old, new, origins)

@@ -21,7 +21,7 @@ from pserv.model.events import (
     SpawnFailed,
 )
 from pserv.supervisor import hook_runs
-from pserv.supervisor.orders import DAEMON
+from pserv.supervisor.daemon_note import DAEMON
 
 if TYPE_CHECKING:
     from pserv.supervisor.main import Session

@@ -6,13 +6,13 @@ restarted is in `orders`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from pserv.model.errors import Refused
 from pserv.model.states import Goal, Life
 from pserv.rules import machine
-from pserv.supervisor.record import Rolling
+from pserv.supervisor.daemon_note import Kept, Rolling
 from pserv.supervisor.supervisor import Supervisor
 
 
@@ -25,17 +25,20 @@ class Restarts(Protocol):
 class RollingRestart:
     """The one that is under way, or was the last."""
 
-    def __init__(self, supervisor: Supervisor, orders: Restarts, now: Rolling, keep: Callable[[Rolling], None]) -> None:
-        """`now` is what the note holds, `keep` puts another one into it."""
-        self.now = now
+    def __init__(self, supervisor: Supervisor, orders: Restarts, kept: Kept) -> None:
         self._supervisor = supervisor
         self._orders = orders
-        self._keep = keep
+        self._kept = kept
         self._ordered = ""
         """Whose restart this supervisor has asked for."""
         self._then: Life | None = None
         """Its life at that moment: while it is the same, the order is still to be handled."""
         self._looking = False
+
+    @property
+    def now(self) -> Rolling:
+        """What of it is still to be done, as the note has it."""
+        return self._kept.note.rolling
 
     def begin(self, names: Iterable[str], by: str) -> None:
         """Restart these in this order. Raises Refused while another one is under way."""
@@ -104,15 +107,11 @@ class RollingRestart:
     def _go_on(self, left: tuple[str, ...], by: str, run: int | None = None) -> None:
         first = self._supervisor.lives.get(left[0], Life()) if left else Life()
         was = self.under_way()
-        self._change(Rolling(left, first.run if run is None else run, by) if left else Rolling())
+        self._kept.change(rolling=Rolling(left, first.run if run is None else run, by) if left else Rolling())
         if was and not left:
             self._supervisor.tell("", "rolling", "rolling restart: done")
 
     def _fail(self, name: str, why: str) -> None:
-        self._change(Rolling(self.now.left, self.now.run, self.now.by, why))
+        self._kept.change(rolling=Rolling(self.now.left, self.now.run, self.now.by, why))
         rest = f"; not touched: {', '.join(self.untouched())}" if self.untouched() else ""
         self._supervisor.tell("", "rolling", f"rolling restart: ended at {name}, {why}{rest}")
-
-    def _change(self, now: Rolling) -> None:
-        self.now = now
-        self._keep(now)

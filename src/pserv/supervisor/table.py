@@ -12,7 +12,8 @@ from pserv.keeper.protocol import Message
 from pserv.model import spec, units
 from pserv.model.spec import Document
 from pserv.model.states import Goal, Life, Phase
-from pserv.supervisor import record
+from pserv.supervisor import daemon_note, record
+from pserv.supervisor.daemon_note import DaemonNote
 from pserv.system.processes import Descriptors
 
 
@@ -77,15 +78,15 @@ class Table:
         run, pid = int(alive["run"]), int(alive["pid"])
         return record.Note(Life(Phase.RUNNING, Goal.UP, "found running", now, run, pid, started=now, ready_at=now))
 
-    def daemon_note(self, row: Message) -> record.DaemonNote:
+    def daemon_note(self, row: Message) -> DaemonNote:
         """The daemon's own note; where it cannot be read, what was ordered is forgotten."""
         try:
-            return record.decode_daemon(row["note"])
+            return daemon_note.decode(row["note"])
         except msgspec.MsgspecError as error:
             if not self.safe:
                 raise
             self._on_bug("reading the daemon's note", error)
-            return record.DaemonNote()
+            return DaemonNote()
 
     def why_resumed(self) -> str:
         """What brought about that this supervisor began, in words."""

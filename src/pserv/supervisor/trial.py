@@ -118,7 +118,7 @@ class Trial:
         session = self._session
         if not self._is_wanted(name):
             return True
-        if session.orders.ordered(name):
+        if session.orders.turns.waits(name):
             return None
         spec, life = session.supervisor.specs[name], session.supervisor.lives[name]
         if name in seen_up and (life.phase is Phase.BACKOFF or life.attempt > seen_up[name]):
@@ -134,7 +134,7 @@ class Trial:
     def _is_wanted(self, name: str) -> bool:
         """Not what is gone, or was stopped by an operator."""
         life = self._session.supervisor.lives.get(name)
-        return life is not None and (life.goal is Goal.UP or self._session.orders.ordered(name))
+        return life is not None and (life.goal is Goal.UP or self._session.orders.turns.waits(name))
 
     def _outcomes(self, names: Iterable[str], begun: float) -> tuple[Outcome, ...]:
         session = self._session
