@@ -104,6 +104,22 @@ def test_what_was_rotated_last_is_compressed_whoever_has_ended(tmp_path: Path) -
     os.close(gate)
 
 
+def test_both_logs_of_a_service_are_bounded_together(tmp_path: Path) -> None:
+    out, err = tmp_path / "out.log", tmp_path / "err.log"
+    rotate = "log: {rotate: {size: 10KB, keep: none, max_total: 60KB}}"
+    both = f"  both: {{shell: 'seq 20000 >&2; seq 20000', stdout: {out}, stderr: {err}, restart: never, {rotate}}}\n"
+
+    def rotated() -> int:
+        return sum(size(tmp_path / one.name) for log in (out, err) for one in family(str(log)))
+
+    with Daemon(tmp_path, f"services:\n{both}") as daemon:
+        daemon.up()
+        daemon.until_state("both", "exited")
+        until(err, lambda _: rotated() + 2 * 10_240 <= 61_440)
+        assert rotated() > 30_000
+        assert size(out) > 0
+
+
 def until_compressed(log: Path, count: int) -> None:
     """Wait until there are so many rotated files, all compressed."""
     until(log, lambda found: [one.packing for one in found] == [".gz"] * count)

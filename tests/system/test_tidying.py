@@ -16,11 +16,12 @@ from pserv.logger.rotated import family, name_of
 CODE = "import socket, sys; from pserv.system.tidying import tidy; sys.exit(tidy(socket.socket(fileno=3), sys.argv[1]))"
 
 
-def tidied(logs: list[dict[str, Any]], total: int = 0) -> dict[str, Any]:
+def tidied(logs: list[dict[str, Any]], total: int = 0, active: int = 0) -> dict[str, Any]:
     """The answer of one round, in a process of its own, since it gives up its priority."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        argument = json.dumps({"logs": logs, "total": total})
+        group = {"paths": [log["path"] for log in logs], "most": total, "active": active}
+        argument = json.dumps({"logs": logs, "together": [group] if total else []})
         code = f"import os; os.dup2({theirs.fileno()}, 3); {CODE}"
         command = [sys.executable, "-P", "-c", code, argument]
         subprocess.run(command, pass_fds=[theirs.fileno()], check=True)
@@ -61,6 +62,8 @@ def test_all_logs_together_lose_the_oldest_first(tmp_path: Path) -> None:
     assert (numbers(logs[0]), numbers(logs[1])) == ([1, 2, 3], [2, 3])
     tidied(rows, total=500)
     assert (numbers(logs[0]), numbers(logs[1])) == ([3], [3])
+    tidied(rows, total=500, active=120)
+    assert (numbers(logs[0]), numbers(logs[1])) == ([3], [])
     tidied(rows, total=10)
     assert (numbers(logs[0]), numbers(logs[1])) == ([], [])
     assert all(log.exists() for log in logs)

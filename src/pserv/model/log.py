@@ -28,7 +28,10 @@ class Rotate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
         live("Rotated files whose last line is older than this go."),
     ] = None
     max_total: Annotated[
-        Limit, live("All of one log together, the active file counted with `size`, are no larger than this; `none`.")
+        Limit,
+        live(
+            "All files of the service's log or logs together, active ones counted with `size`, are no larger; `none`."
+        ),
     ] = 0
 
     compress: Annotated[

@@ -16,7 +16,7 @@ def tidied(supervisor: Supervisor) -> bool:
     """Whether anything is to be done with rotated logs besides what their writer does."""
     rules = (spec.log.rotate for spec in supervisor.specs.values())
     return supervisor.document.daemon.log_total > 0 or any(
-        rotate.compress != "none" or rotate.max_age is not None for rotate in rules
+        rotate.compress != "none" or rotate.max_age is not None or rotate.max_total for rotate in rules
     )
 
 

@@ -72,17 +72,18 @@ class Tidying:
 
     async def _round(self, changed: set[str] | None) -> float | None:
         """Have it done; seconds until something is too old."""
-        logs, total = wanted(self._session.supervisor)
-        if changed is not None and not total:
+        logs, together = wanted(self._session.supervisor)
+        if changed is not None:
             logs = [log for log in logs if log["path"] in changed or log["rotate"].get("max_age")]
-        if not logs:
+            together = [group for group in together if not changed.isdisjoint(group["paths"])]
+        if not logs and not together:
             self.trouble = {} if changed is None else self.trouble
             return None
-        argument = quickjson.dumps({"logs": logs, "total": total})
+        argument = quickjson.dumps({"logs": logs, "together": together})
         _, fds = await self._session.keeper.request({"op": "fork", "role": "tidy", "argument": argument})
         async with Reader(self._session.tasks, socket.socket(fileno=fds[0])) as reader:
             answer = quickjson.loads((await read_all(reader)).decode())
-        looked_at = {log["path"] for log in logs}
+        looked_at = {log["path"] for log in logs}.union(*(group["paths"] for group in together))
         kept = {} if changed is None else {path: t for path, t in self.trouble.items() if path not in looked_at}
         for path, text in answer["trouble"].items():
             if self.trouble.get(path) != text:
@@ -92,21 +93,26 @@ class Tidying:
         return None if following is None else float(following)
 
 
-def wanted(supervisor: Supervisor) -> tuple[list[dict[str, Any]], int]:
-    """Each log that somebody must tidy up, with how, and how large all may be together (0: any).
+def wanted(supervisor: Supervisor) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Each log that somebody must tidy up, with how; and each group of logs that may only be so large together.
 
-    What is only kept by number and size its writer removes itself.
+    What is only kept by number and size its writer removes itself, and one file alone it keeps below its total.
     """
-    total = supervisor.document.daemon.log_total
     logs: dict[str, dict[str, Any]] = {}
+    together: list[dict[str, Any]] = []
+    everything = [os.path.join(os.path.dirname(supervisor.places.logs), OWN_LOG)]
     for name, spec in supervisor.specs.items():
         rotate, message = spec.log.rotate, spec.log.rotate.message()
-        if not total and (message is None or (rotate.compress == "none" and rotate.max_age is None)):
+        paths = [path for _, path in launches.log_files(name, spec, supervisor.places)]
+        everything += paths
+        if message is None:
             continue
-        for _, path in launches.log_files(name, spec, supervisor.places):
-            compress = {} if message is None or rotate.compress == "none" else {"compress": rotate.compress}
-            logs[path] = {"path": path, "rotate": message, **compress}
-    if total:
-        path = os.path.join(os.path.dirname(supervisor.places.logs), OWN_LOG)
-        logs.setdefault(path, {"path": path, "rotate": None})
-    return list(logs.values()), total
+        if rotate.max_total and len(paths) > 1:
+            together.append({"paths": paths, "most": rotate.max_total, "active": rotate.size})
+        if rotate.compress != "none" or rotate.max_age is not None:
+            compress = {} if rotate.compress == "none" else {"compress": rotate.compress}
+            logs |= {path: {"path": path, "rotate": message, **compress} for path in paths}
+    if supervisor.document.daemon.log_total:
+        paths = list(dict.fromkeys(everything))
+        together.append({"paths": paths, "most": supervisor.document.daemon.log_total, "active": 0})
+    return list(logs.values()), together

@@ -23,9 +23,9 @@ Row = dict[str, Any]
 def tidy(sock: socket.socket, argument: str) -> int:
     """A role for a fork of the keeper; the exit code.
 
-    `argument` is JSON `{"logs": [{"path", "rotate": as in a LOG, "compress"?: "gzip"|"zstd"}], "total": bytes that all
-    of these logs together may have, 0 for any}`. The answer is `{"trouble": {path: text}, "next": seconds until
-    something is too old, or null}`.
+    `argument` is JSON `{"logs": [{"path", "rotate": as in a LOG, "compress"?: "gzip"|"zstd"}], "together": [{"paths",
+    "most": bytes that these logs may have in sum, "active": those that each active file is counted with at least}]}`.
+    The answer is `{"trouble": {path: text}, "next": seconds until something is too old, or null}`.
     """
     asked = quickjson.loads(argument)
     _give_way()
@@ -35,8 +35,8 @@ def tidy(sock: socket.socket, argument: str) -> int:
         text = _tidied(log)
         if text:
             trouble[log["path"]] = text
-    if asked["total"]:
-        trouble |= _shorten([log["path"] for log in asked["logs"]], asked["total"])
+    for group in asked["together"]:
+        trouble |= _shorten(group["paths"], group["most"], group["active"])
     answer = {"trouble": trouble, "next": _next(asked["logs"])}
     try:
         sock.sendall(quickjson.dumps(answer).encode(), getattr(socket, "MSG_NOSIGNAL", 0))
@@ -78,17 +78,17 @@ def _tidied(log: Row) -> str:
     return ""
 
 
-def _shorten(paths: list[str], total: int) -> dict[str, str]:
+def _shorten(paths: list[str], most: int, active: int) -> dict[str, str]:
     """Remove the oldest rotated files, whosever they are, until all are no larger together; what could not be done."""
     files: list[tuple[Rotated, str, str]] = []
-    for path in dict.fromkeys(paths):
+    for path in paths:
         try:
             files += [(one, place(path)[0], path) for one in family(path)]
-            total -= os.stat(path).st_size
+            most -= max(active, os.stat(path).st_size)
         except OSError:
             continue
     sized = [(one, folder, path, retention.size_in(folder, os)(one)) for one, folder, path in files]
-    surplus = sum(size for *_, size in sized) - total
+    surplus = sum(size for *_, size in sized) - most
     trouble: dict[str, str] = {}
     for one, folder, path, size in sorted(sized, key=lambda row: (row[0].last, row[0].number)):
         if surplus <= 0:
