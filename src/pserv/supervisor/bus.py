@@ -29,6 +29,11 @@ class Listener:
         self._queue.append(change)
         self._wake.set()
 
+    @property
+    def waiting(self) -> int:
+        """How many changes wait to be taken."""
+        return len(self._queue)
+
     async def get(self) -> Change | int:
         """The next change, or first the number that was lost before it."""
         while not self._queue:

@@ -87,8 +87,8 @@ async def wait(
     outcomes: dict[str, Outcome] = {}
     listener = supervisor.bus.listen()
 
-    def look() -> None:
-        for name in list(open_names):
+    def look(among: Iterable[str]) -> None:
+        for name in among:
             life = _life(supervisor, name)
             reached = None if ordered(name) else condition(supervisor.specs.get(name, UNDECLARED), life)
             if reached is None and timeout is not None and condition is not stopped and not ordered(name):
@@ -98,13 +98,15 @@ async def wait(
                 outcomes[name] = outcome(name, life, reached, clock.now() - begun)
 
     try:
-        look()
+        look(list(open_names))
         while open_names:
             async with tasks.timeout_at(deadline):
                 change = await listener.get()
             if isinstance(change, Change) and change.service in open_names:
                 yield change
-            look()
+                look([change.service])
+            if not listener.waiting:  # whom another's change set free has told nothing: all, but once for many changes
+                look(list(open_names))
     except TimeoutError:
         for name in open_names:
             outcomes[name] = _too_late(name, _life(supervisor, name), timeout or 0.0, clock.now() - begun)
