@@ -29,6 +29,20 @@ def test_common_options_may_come_before_the_command() -> None:
     assert arguments.flag("json")
 
 
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [("warning", "warning"), ("warn", "warning"), ("ERR", "error"), ("crit", "critical"), ("Info", "info")],
+)
+def test_a_choice_may_be_shortened(text: str, meant: str) -> None:
+    assert parse(["logs", "--level", text]).values["level"] == meant
+
+
+@pytest.mark.parametrize("line", ["logs --level loud", "logs --level=", "wait web --for s"])
+def test_a_choice_that_may_be_none_or_several_is_refused(line: str) -> None:
+    with pytest.raises(UsageError, match=r"is one of .*, not '(loud|s|)'"):
+        parse(line.split())
+
+
 def test_after_two_dashes_nothing_is_an_option() -> None:
     assert parse(["status", "--", "-f"]).words == ["-f"]
 

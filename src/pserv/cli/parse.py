@@ -119,14 +119,21 @@ def _store(arguments: Arguments, option: Option, text: str) -> None:
         arguments.values[option.name] = int(text)
     elif option.kind == "seconds":
         arguments.values[option.name] = _seconds(arguments, option, text)
-    elif option.kind == "choice" and text not in option.choices:
-        _refuse(
-            arguments,
-            f"--{option.name} is one of {', '.join(option.choices)}, not {text!r}",
-            near(text, option.choices),
-        )
+    elif option.kind == "choice":
+        arguments.values[option.name] = _choice(arguments, option, text)
     else:
         arguments.values[option.name] = text
+
+
+def _choice(arguments: Arguments, option: Option, text: str) -> str:
+    """A word of a choice, which may be shortened while it can be no other (`warn`), and is the same in capitals."""
+    meant = [word for word in option.choices if word.startswith(text.lower())]
+    if text.lower() in meant:
+        return text.lower()
+    if len(meant) != 1:
+        said = f"--{option.name} is one of {', '.join(option.choices)}, not {text!r}"
+        _refuse(arguments, said, near(text, option.choices))
+    return meant[0]
 
 
 def _seconds(arguments: Arguments, option: Option, text: str) -> float:
