@@ -90,6 +90,15 @@ def test_what_cannot_be_told_is_told_with_what_to_set(
     assert told.stdout == ""
 
 
+def test_who_cannot_tell_what_is_asked_of_all_is_left_out(daemon: Daemon) -> None:
+    told = daemon.pserv("logs", "--stream", "stdout", "--since", "1h", check=0)
+    assert told.stdout == "db      | run of db\n"
+    left_out = "cannot tell stdout of web, noisy, rotated apart: both streams are in one file"
+    assert left_out in told.stderr
+    refused = daemon.pserv("logs", "--level", "error", check=2)
+    assert "cannot choose lines of web by level: its log does not tell levels" in refused.stderr
+
+
 def test_streams_that_have_files_of_their_own(daemon: Daemon) -> None:
     assert output(daemon, "db", "--stream", "stdout") == ["run of db"]
     assert output(daemon, "db", "--stream", "stderr") == []

@@ -23,6 +23,8 @@ MAX_LINE: Final = 1 << 20
 """Bytes of one line from a reader."""
 LINES: Final = 10
 """How many of the last are given to who does not say what is wanted."""
+FEW: Final = 5
+"""So many services are named in one note."""
 READERS: Final = 32
 """So many may be at work at once."""
 _ERROR: Final = b'{"type":"error"'
@@ -34,10 +36,11 @@ def pieces(session: Session, names: Iterable[str], request: op.Logs) -> AsyncIte
     """Whole lines of JSON, as many as come together: nothing here looks into them. Raises UsageError, Refused."""
     if len(session.readers) >= READERS:
         raise Refused(f"cannot read logs: {READERS} others are read at this moment", "try again")
-    asked = _asked(session, list(names), request)
+    chosen, notes = _choose(session, list(names), request)
+    asked = _asked(session, chosen, request)
     if request.names and not asked["files"] and not request.follow:
         raise Refused(f"cannot read logs of {', '.join(request.names)}: what it prints is not kept", "stdout: PATH")
-    return _pieces(session, asked)
+    return _pieces(session, asked, b"".join(msgspec.json.encode(note) + b"\n" for note in notes))
 
 
 async def lines(session: Session, names: Iterable[str], request: op.Logs) -> AsyncIterator[op.Line]:
@@ -49,8 +52,10 @@ async def lines(session: Session, names: Iterable[str], request: op.Logs) -> Asy
                 yield item
 
 
-async def _pieces(session: Session, asked: dict[str, Any]) -> AsyncIterator[bytes]:
-    """From a process of their own, so that a disk that hangs or a slow client holds up nobody."""
+async def _pieces(session: Session, asked: dict[str, Any], notes: bytes = b"") -> AsyncIterator[bytes]:
+    """From a process of their own, so that a disk that hangs or a slow client holds up nobody; `notes` before them."""
+    if notes:
+        yield notes
     if not asked["files"]:
         return
     _, fds = await session.keeper.request({"op": "fork", "role": "reader", "argument": quickjson.dumps(asked)})
@@ -96,7 +101,7 @@ def _unfinished(asked: dict[str, Any]) -> PservError:
 
 
 def _asked(session: Session, names: list[str], request: op.Logs) -> dict[str, Any]:
-    """What `system.logs.reader` takes. Raises UsageError."""
+    """What `system.logs.reader` takes, of services whose logs can tell what is asked for. Raises UsageError."""
     supervisor = session.supervisor
     after = _after(request.after)
     if request.follow and (request.reverse or request.until is not None):
@@ -107,7 +112,6 @@ def _asked(session: Session, names: list[str], request: op.Logs) -> dict[str, An
     files = []
     for name in names:
         spec = supervisor.specs[name]
-        _check(name, spec, request)
         paths = {path: part for part, path in reversed(launches.log_files(name, spec, supervisor.places))}
         files += [
             {"service": name, "stream": part, "path": path, "after": after.get((name, part))}
@@ -136,21 +140,32 @@ def is_json(spec: ServiceSpec) -> bool:
     return getattr(spec.log, "format", "plain") == "json"
 
 
-def _check(name: str, spec: ServiceSpec, request: op.Logs) -> None:
-    """Raises UsageError for what a log of this service cannot tell."""
+def _refusal_of(spec: ServiceSpec, request: op.Logs) -> tuple[str, str, str] | None:
+    """What a log of this service cannot tell: what was asked of `{}`, why not, and what to declare."""
     if is_json(spec):
-        return
+        return None
     if request.level is not None:
-        raise UsageError(
-            f"cannot choose lines of {name} by level: its log does not tell levels",
-            "log: {format: json, parse: json}",
-        )
+        return "cannot choose lines of {} by level", "its log does not tell levels", "log: {format: json, parse: json}"
     joined = spec.stderr is None or spec.stderr == spec.stdout
     if request.stream is not None and joined:
-        raise UsageError(
-            f"cannot tell {request.stream} of {name} apart: both streams are in one file",
-            "log: {format: json}, or another path for stderr",
-        )
+        hint = "log: {format: json}, or another path for stderr"
+        return f"cannot tell {request.stream} of {{}} apart", "both streams are in one file", hint
+    return None
+
+
+def _choose(session: Session, names: list[str], request: op.Logs) -> tuple[list[str], list[op.Note]]:
+    """Those whose logs can tell what is asked for. The others are left out, which is noted, where all were meant and
+    some can. Raises UsageError."""
+    specs, at = session.supervisor.specs, session.supervisor.places
+    kept = [name for name in names if launches.log_files(name, specs[name], at)]
+    refusals = {name: refusal for name in kept if (refusal := _refusal_of(specs[name], request)) is not None}
+    if not refusals:
+        return names, []
+    first, (what, why, hint) = next(iter(refusals.items()))
+    if request.names or len(refusals) == len(kept):
+        raise UsageError(f"{what.format(first)}: {why}", hint)
+    told = ", ".join(list(refusals)[:FEW]) + (f" and {len(refusals) - FEW} more" if len(refusals) > FEW else "")
+    return [name for name in names if name not in refusals], [op.Note(first, f"{what.format(told)}: {why}", hint)]
 
 
 def _run(text: str | None) -> int | None:
