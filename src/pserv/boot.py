@@ -17,7 +17,7 @@ from pserv.config import places
 from pserv.keeper import memory, quickjson
 from pserv.loading import Loading, check_names, document
 from pserv.model.errors import PservError
-from pserv.system import store
+from pserv.system import store, title
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,12 +133,18 @@ def _complete(boot: Boot, asked: Start, path: str, loading: Loading) -> None:
     boot.shutdown_timeout = float(accepted.get("daemon", {}).get("shutdown_timeout", 90.0)) + 5.0
 
 
+def show_title(files: list[str]) -> None:
+    """For a fork of `pserv up`: ps(1) shows what it is, and whoever looks for `pserv up` finds only that."""
+    words = ["pserv", "daemon"]
+    title.show([*words, *(word for file in files for word in ("-c", file))]) or title.show(words)
+
+
 def _leave_session() -> None:
-    """A Ctrl-C at the terminal of the command that started us is not for us (where its spawn could not see to that)."""
+    """A Ctrl-C at the terminal of the command that started us is not for us."""
     try:
         os.setsid()
     except OSError:
-        return  # it did
+        return  # it leads one already
 
 
 def _told(asked: Start, error: PservError) -> None:

@@ -121,6 +121,19 @@ def test_detached_it_stays_and_up_again_applies_the_file(start: Start, folder: P
     assert run(start, "down")[0] == 5
 
 
+def test_a_daemon_that_up_left_is_a_program_of_its_own(start: Start, folder: Path) -> None:
+    """It has a session and a name of its own, nothing of the terminal's, and no module from the working directory."""
+    (folder / "socket.py").write_text("raise SystemExit('a module from the working directory was taken')")
+    up = [sys.executable, "-m", "pserv", "up", "-d"]
+    subprocess.run(up, cwd=folder, env=environ(folder), check=True, capture_output=True)
+    _, out, _ = run(start, "status", "--json")
+    keeper = Path(f"/proc/{json.loads(out)['daemon']['keeper_pid']}")
+    assert os.getsid(int(keeper.name)) == int(keeper.name)
+    if sys.platform.startswith("linux"):
+        assert (keeper / "cmdline").read_bytes().startswith(b"pserv\0daemon\0")
+        assert {os.readlink(keeper / "fd" / "0")} == {os.devnull}
+
+
 def test_joining_a_daemon_follows_and_only_detaches(start: Start) -> None:
     run(start, "up", "-d")
     process = start("up")

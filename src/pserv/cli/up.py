@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 
-from pserv.api.client import Client
-from pserv.cli import launching, reload, stream, target, terminal
+from pserv.cli import launching, target
 from pserv.model.errors import NoSuchService, PservError, Unreachable, UsageError
-from pserv.model.names import is_pattern, no_such, service_of
+
+# A new daemon is a fork of this process: what talks to one is imported after that.
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ def up(arguments: Arguments) -> int:
 
 def _running(socket: str, paths: list[str]) -> bool:
     """Whether a daemon answers there; raises PservError if it serves another file."""
+    if not os.path.lexists(socket):
+        return False
+    from pserv.api.client import Client
+
     try:
         daemon = Client(socket).call_raw("status", {})["daemon"]
     except Unreachable:
@@ -47,6 +51,9 @@ def _running(socket: str, paths: list[str]) -> bool:
 
 def _join(arguments: Arguments, socket: str) -> int:
     """A daemon runs already: what the file says now is applied; Ctrl-C then only detaches."""
+    from pserv.api.client import Client
+    from pserv.cli import reload, stream, terminal
+
     client = Client(socket)
     timeout = arguments.seconds("timeout")
     as_json = arguments.flag("json")
@@ -79,6 +86,8 @@ def _join(arguments: Arguments, socket: str) -> int:
 
 def _declared(socket: str) -> dict[str, dict[str, Any]]:
     """The services of the daemon and their instances, by name, with what is declared of each."""
+    from pserv.api.client import Client
+
     services: dict[str, dict[str, Any]] = Client(socket).call_raw("config", {})["services"]
     found = {}
     for name, spec in services.items():
@@ -88,10 +97,16 @@ def _declared(socket: str) -> dict[str, dict[str, Any]]:
 
 
 def _detached(arguments: Arguments, paths: list[str]) -> int:
-    options = _daemon_options(arguments)
-    for name in arguments.words:
-        options += ["--start", name]
-    started = launching.start(paths, options=options, socket=arguments.text("socket") or "", attached=False)
+    started = launching.start(
+        paths,
+        socket=arguments.text("socket") or "",
+        attached=False,
+        exit_when=arguments.text("exit-when"),
+        names=arguments.words or None,
+    )
+    from pserv.api.client import Client
+    from pserv.cli import stream, terminal
+
     if not started.starting:
         terminal.tell("the daemon runs; no service is declared to start with it", "pserv start NAME")
         return 0
@@ -102,11 +117,6 @@ def _detached(arguments: Arguments, paths: list[str]) -> int:
     request = {"names": started.starting, "for": "settled", "timeout": arguments.seconds("timeout")}
     told = stream.act(lambda: Client(started.socket).stream_raw("wait", request), "start")
     return stream.finish(told, arguments.flag("json"))
-
-
-def _daemon_options(arguments: Arguments) -> list[str]:
-    exit_when = arguments.text("exit-when")
-    return ["--exit-when", exit_when] if exit_when else []
 
 
 class Ordered(BaseException):
@@ -122,9 +132,13 @@ class Foreground:
 
     def run(self, paths: list[str]) -> int:
         """Until all has ended; the daemon's exit code, or that of --exit-code-from."""
-        options = [*_daemon_options(self._arguments), "--no-start"]
-        socket = self._arguments.text("socket") or ""
-        started = launching.start(paths, options=options, socket=socket, attached=True)
+        started = launching.start(
+            paths,
+            socket=self._arguments.text("socket") or "",
+            attached=True,
+            exit_when=self._arguments.text("exit-when"),
+            names=[],
+        )
         try:
             services = _declared(started.socket)
             self._check(services)
@@ -151,6 +165,8 @@ class Foreground:
         return self._code if self._code is not None else code if code >= 0 else 128 - code
 
     def _check(self, services: dict[str, Any]) -> None:
+        from pserv.model.names import is_pattern, no_such, service_of
+
         known_names = {*services, *map(service_of, services)}
         for name in self._arguments.words:
             if name not in known_names and not is_pattern(name):
@@ -165,6 +181,9 @@ class Foreground:
     def _start(self, socket: str, services: dict[str, Any]) -> None:
         """Starts what is wanted, now that the output is followed, and tells how it went."""
         names = self._arguments.words
+        from pserv.api.client import Client
+        from pserv.cli import stream, terminal
+
         watched = self._arguments.text("exit-code-from")
         request = {"names": names, "timeout": self._arguments.seconds("timeout")}
         told = stream.Followed()
@@ -190,6 +209,9 @@ class Foreground:
 
     def _end(self, started: Started) -> int:
         """Stops in order; a second signal shortens every wait, a third leaves it to the lease."""
+        from pserv.api.client import Client
+        from pserv.cli import stream, terminal
+
         hurry = False
         terminal.tell("stopping; once more, and nothing is waited for")
         while True:
@@ -210,6 +232,8 @@ class Foreground:
                 terminal.tell("not waiting any longer")
 
     def _tell_trouble(self, done: dict[str, Any] | None) -> None:
+        from pserv.cli import stream, terminal
+
         screen = terminal.err()
         stream.outcomes(screen, [outcome for outcome in (done or {}).get("outcomes", ()) if not outcome["ok"]])
         screen.stream.flush()
