@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 
+from pserv import sparing
 from pserv.bundle import Bundle
 from pserv.system.asking import asker
 from pserv.system.store import store
@@ -99,8 +100,7 @@ class Roles:
         """The supervisor, on this channel to the keeper."""
         gc.disable()  # until all is loaded and declared, of which nearly all is kept
         self._use_held()
-        # 1 MB that msgspec imports only where it happens to be installed, and does without.
-        sys.modules["typing_extensions"] = None  # type: ignore[assignment]
+        sparing.load_msgspec()
         from pserv.supervisor import main
 
         return main.supervise(channel, _serve)

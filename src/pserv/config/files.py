@@ -176,7 +176,10 @@ def _bytes(path: str) -> tuple[bytes, int]:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise Unreadable(Mistake("not a regular file", "copy its content to a file", path))
-            data = file.read(MAX_BYTES + 1)
+            expected = min(status.st_size, MAX_BYTES) + 1  # a buffer of 4 MB takes longer than most files
+            data = file.read(expected)
+            if len(data) == expected:  # it grew, or its size was none: what is in /proc
+                data += file.read(MAX_BYTES + 1 - expected)
     except OSError as error:
         raise Unreadable(_not_opened(path, error)) from None
     if len(data) > MAX_BYTES:

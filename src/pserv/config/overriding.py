@@ -63,12 +63,11 @@ def lacking(shape: Shape, written: Written) -> list[tuple[str, ...]]:
 
 @cache
 def _needing(shape: Shape) -> tuple[tuple[str, ...], tuple[tuple[str, Shape], ...]]:
-    """Options that a struct cannot be without; and its structs in which, however deep, there are such."""
+    """Options that a struct cannot be without; and its structs, which may have such (found out when one is written)."""
     options = shape.options.values()
-    structs = [(option.name, option.shape) for option in options if option.shape.kind == "struct"]
     return (
         tuple(option.name for option in options if option.required),
-        tuple((name, inner) for name, inner in structs if any(_needing(inner))),
+        tuple((option.name, option.shape) for option in options if option.shape.kind == "struct"),
     )
 
 

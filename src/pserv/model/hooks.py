@@ -1,7 +1,5 @@
 """What a user may declare of the commands around a service's life, and of its reload. Other options are in `spec`."""
 
-from __future__ import annotations
-
 import shlex
 from typing import Annotated, Literal
 

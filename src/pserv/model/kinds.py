@@ -1,7 +1,5 @@
 """What a value may be, however a user writes it, and whether a change of it acts at once. The options are in `spec`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from msgspec import Meta

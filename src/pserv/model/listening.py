@@ -1,7 +1,5 @@
 """What a user may declare of a listening socket, and what the text of its address means. Nothing is opened here."""
 
-from __future__ import annotations
-
 import os
 import socket
 from typing import Annotated, Any, Literal

@@ -1,7 +1,5 @@
 """What a user may declare of how output is written to files. Where it goes is in `spec`; all of it acts live."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct

@@ -1,7 +1,5 @@
 """What a service needs of another one before it starts, as a user declares it. Who waits for whom is in `rules`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct

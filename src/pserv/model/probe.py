@@ -1,7 +1,5 @@
 """What a user may declare of a probe: what is asked, how often, how often it may fail. Other options are in `spec`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct

@@ -1,7 +1,5 @@
 """What a user may declare of env files and secrets, and what was read of them. How they are read is elsewhere."""
 
-from __future__ import annotations
-
 import shlex
 from typing import Annotated, Literal
 

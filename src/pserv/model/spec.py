@@ -2,9 +2,10 @@
 
 A field's type says how `config.decode` reads it, its text becomes the options page and the JSON Schema, its `live`
 flag is what `rules.reload` goes by: a new option is its line here and its use.
-"""
 
-from __future__ import annotations
+Where options are declared annotations are no text (`from __future__ import annotations`): msgspec and `config.shapes`
+would compile each, 15 ms of every start of a daemon.
+"""
 
 import zlib
 from typing import Annotated, Literal

@@ -1,7 +1,5 @@
 """What a user may declare of files whose change restarts a service. How they are watched is in `system.watching`."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 from msgspec import Meta, Struct
