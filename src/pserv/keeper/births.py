@@ -15,6 +15,7 @@ from pserv.keeper import child
 from pserv.keeper.forking import Forking
 from pserv.keeper.loop import Loop
 from pserv.keeper.runs import Run
+from pserv.keeper.steps import Steps
 
 _MOST = 16
 """So many in a row: each of them has descriptors open that are closed once it is forked."""
@@ -24,11 +25,11 @@ class Birth:
     """One child to come. `report`: the end that it tells a failed step through; `ends`: what only it needs, closed in
     the parent once it is forked."""
 
-    __slots__ = ("ends", "error", "pid", "ready", "report", "run")
+    __slots__ = ("ends", "error", "pid", "report", "run", "steps")
 
-    def __init__(self, run: Run, ready: child.Ready, report: int, ends: list[int]) -> None:
+    def __init__(self, run: Run, steps: Steps, report: int, ends: list[int]) -> None:
         self.run = run
-        self.ready = ready
+        self.steps = steps
         self.report = report
         self.ends = ends
         self.pid = 0
@@ -63,19 +64,22 @@ class Births:
         try:
             for index, birth in enumerate(row):
                 try:
-                    pid, inside = self._forking.fork(birth.ready.folder)
+                    pid, inside, caught = self._forking.fork(birth.run.folder)
                 except OSError as error:
                     birth.error = error
                 else:
                     if pid == 0:
                         others = [fd for later in row[index + 1 :] for fd in later.ends]
-                        child.become(birth.ready, birth.report, others, inside=inside)
+                        child.become(
+                            birth.steps, birth.report, others, None if inside else birth.run.folder, caught=caught
+                        )
                     birth.pid = pid
                 for fd in birth.ends:
                     os.close(fd)
         finally:
             child.set_mask(signal.SIG_SETMASK, ())
         for birth in row:
+            birth.steps.done()
             try:
                 self._done(birth)
             except Exception:  # a mistake in one thing: the others run, and must be known

@@ -58,7 +58,7 @@ def open_root(path: str) -> Cgroups | None:
     probe = f"{path}/probe"
     try:
         os.makedirs(probe, exist_ok=True)
-        pid, inside = Forking().fork(probe)
+        pid, inside, _ = Forking().fork(probe)
     except OSError:
         remove(path)
         return None
@@ -112,13 +112,33 @@ def killed_for_memory(path: str) -> bool:
     )
 
 
+def vacated(path: str) -> bool:
+    """Whether nothing lives in it or below; it is removed then."""
+    if _removed(path):  # to look first would take ten calls more where a run left nothing, which is nearly always
+        return True
+    if populated(path):
+        return False
+    remove(path)
+    return True
+
+
 def remove(path: str) -> None:
     """Remove the folder and those below, as far as they are empty."""
+    if _removed(path):
+        return
     for folder in reversed(_folders(path)):
-        try:
-            os.rmdir(folder)
-        except OSError:
-            pass
+        _removed(folder)
+
+
+def _removed(path: str) -> bool:
+    """Whether the folder, or whatever was there, is gone. The kernel refuses while a process lives in it."""
+    try:
+        os.rmdir(path)
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _folders(path: str) -> list[str]:

@@ -111,13 +111,17 @@ class Endings:
         if run.pid != info.si_pid:
             os.waitpid(info.si_pid, os.WNOHANG)  # it has named another main process, whose end is the run's
             return
-        self.main_ended(run, code, signum, info.si_code == os.CLD_DUMPED)
+        self._main_ended(run, code, signum, info.si_code == os.CLD_DUMPED)
 
-    def main_ended(self, run: Run, code: int | None, signum: int | None, core: bool) -> None:
-        """The main process ended: once for each run."""
+    def adopted_ended(self, run: Run, code: int | None, signum: int | None, core: bool) -> None:
+        """A main process ended that is not the one we spawned."""
+        self._notices.last_words(run)
+        self._main_ended(run, code, signum, core)
+
+    def _main_ended(self, run: Run, code: int | None, signum: int | None, core: bool) -> None:
+        """Once for each run, when its last words were heard."""
         if run.end is not None:
             return
-        self._notices.last_words(run)
         run.end = End(code, signum, core, time.monotonic())
         run.state = runs.EXITED
         if run.folder is None:

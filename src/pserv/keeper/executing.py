@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 
-def execute(argv: list[str], env: dict[str, str], place: Place) -> NoReturn:
+def execute(argv: list[str], env: dict[bytes, bytes], place: Place) -> NoReturn:
     """execvpe by the service's own PATH; raises the error that matters, as execvp(3) does."""
     name = argv[0]
     if "/" in name:
         _execute_path(name, argv, env, place)
     denied: OSError | None = None
-    search = env.get("PATH", os.defpath)
+    search = os.fsdecode(env.get(b"PATH", os.defpath))
     found = f"{name}: it is in no folder of PATH={search}"
     for folder in search.split(os.pathsep):
         path = os.path.join(folder or ".", name)
@@ -34,7 +34,7 @@ def execute(argv: list[str], env: dict[str, str], place: Place) -> NoReturn:
     raise denied or FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
 
 
-def _execute_path(path: str, argv: list[str], env: dict[str, str], place: Place) -> NoReturn:
+def _execute_path(path: str, argv: list[str], env: dict[bytes, bytes], place: Place) -> NoReturn:
     place.at("exec", path)
     try:
         os.execve(path, argv, env)
@@ -46,7 +46,7 @@ def _execute_path(path: str, argv: list[str], env: dict[str, str], place: Place)
         raise
 
 
-def _why(path: str, number: int | None, env: dict[str, str]) -> str:
+def _why(path: str, number: int | None, env: dict[bytes, bytes]) -> str:
     """What the errno of execve does not say."""
     if number == errno.ENOENT and os.path.exists(path):
         return f": its interpreter {_interpreter(path)} does not exist"
@@ -56,7 +56,7 @@ def _why(path: str, number: int | None, env: dict[str, str]) -> str:
         return ": it is not executable (chmod +x)"
     if number == errno.E2BIG and env:
         largest = max(env, key=lambda name: len(env[name]))
-        return f": the largest variable is {largest} with {len(env[largest])} characters"
+        return f": the largest variable is {os.fsdecode(largest)} with {len(os.fsdecode(env[largest]))} characters"
     return ""
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 _SYS_CLONE3 = 435  # the same on every architecture but alpha
 _CLONE_INTO_CGROUP = 0x200000000
+_CLONE_CLEAR_SIGHAND = 0x100000000
 _NOT_HERE = (errno.ENOSYS, errno.EINVAL, errno.EPERM, errno.E2BIG)
 """An older kernel, or a seccomp filter of a container."""
 
@@ -25,29 +26,29 @@ class Forking:
     def __init__(self) -> None:
         self._clone: Callable[[int], int] | None = _clone3() if sys.platform == "linux" else None
 
-    def fork(self, folder: str | None) -> tuple[int, bool]:
-        """The pid (0 in the child), and whether the child is in the cgroup already. Raises OSError.
+    def fork(self, folder: str | None) -> tuple[int, bool, bool]:
+        """The pid (0 in the child), whether it is in the cgroup, and whether it catches signals. Raises OSError.
 
         The child must do nothing but end, by execve or os._exit.
         """
         if self._clone is None:
-            return os.fork(), False
+            return os.fork(), False, True
         fd = -1 if folder is None else os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            return self._clone(fd), folder is not None
+            return self._clone(fd), folder is not None, False
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.ENOMEM):
                 raise
             if error.errno in _NOT_HERE:
                 self._clone = None
-            return os.fork(), False
+            return os.fork(), False, True
         finally:
             if fd >= 0:
                 os.close(fd)
 
 
 def _clone3() -> Callable[[int], int] | None:
-    """A bare fork, into the cgroup of a descriptor if there is one.
+    """A bare fork, into the cgroup of a descriptor if there is one, with default actions for what we catch.
 
     The child goes on as this thread with the interpreter's lock held; with no other thread in the process there is
     nothing else that it would have to mend.
@@ -62,8 +63,8 @@ def _clone3() -> Callable[[int], int] | None:
     syscall.argtypes = (ctypes.c_long, ctypes.c_void_p, ctypes.c_size_t)
     # struct clone_args: flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
     # set_tid_size, cgroup
-    plain = (ctypes.c_uint64 * 11)(0, 0, 0, 0, signal.SIGCHLD)
-    inside = (ctypes.c_uint64 * 11)(_CLONE_INTO_CGROUP, 0, 0, 0, signal.SIGCHLD)
+    plain = (ctypes.c_uint64 * 11)(_CLONE_CLEAR_SIGHAND, 0, 0, 0, signal.SIGCHLD)
+    inside = (ctypes.c_uint64 * 11)(_CLONE_CLEAR_SIGHAND | _CLONE_INTO_CGROUP, 0, 0, 0, signal.SIGCHLD)
     size = ctypes.sizeof(plain)
 
     def clone(fd: int) -> int:

@@ -11,7 +11,7 @@ from pserv.keeper import kernel
 
 COOKIE_VARIABLE = "PSERV_RUN_ID"
 
-_OOM_SCORE_ADJ = "/proc/self/oom_score_adj"
+OOM_SCORE_ADJ = "/proc/self/oom_score_adj"
 _KEEPER_OOM_SCORE_ADJ = -900
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
@@ -38,7 +38,7 @@ def prepare() -> Original:
     raise_nofile(original.nofile[1])
     if os.geteuid() == 0 and original.oom_score_adj is not None:
         try:
-            write_oom_score_adj(_KEEPER_OOM_SCORE_ADJ)
+            kernel.write(OOM_SCORE_ADJ, b"%d" % _KEEPER_OOM_SCORE_ADJ)
         except OSError:
             original.oom_score_adj = None  # a container without CAP_SYS_RESOURCE: nothing changed, nothing to give back
     return original
@@ -93,15 +93,10 @@ def become_subreaper() -> bool:
 def read_oom_score_adj() -> int | None:
     """None where the system has none."""
     try:
-        with open(_OOM_SCORE_ADJ, encoding="ascii") as file:
+        with open(OOM_SCORE_ADJ, encoding="ascii") as file:
             return int(file.read())
     except (OSError, ValueError):
         return None
-
-
-def write_oom_score_adj(value: int) -> None:
-    """Raises OSError: lowering needs CAP_SYS_RESOURCE."""
-    kernel.write(_OOM_SCORE_ADJ, str(value).encode())
 
 
 def _fill_standard_descriptors() -> None:

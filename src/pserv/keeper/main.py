@@ -160,7 +160,7 @@ class Keeper:
         self.order.turn_ended()
 
     def _main_ended(self, run: Run, code: int | None, signum: int | None, core: bool) -> None:
-        self.endings.main_ended(run, code, signum, core)
+        self.endings.adopted_ended(run, code, signum, core)
 
     def _lease_ended(self, events: int) -> None:
         try:

@@ -58,8 +58,8 @@ class Membership:
         return found
 
     def empty(self, run: Run, left: list[Process]) -> bool:
-        """Whether nothing lives of a run whose main process ended; `left` is what `of` found."""
-        return not cgroup.populated(run.folder) if run.folder is not None else not left
+        """Whether nothing lives of a run whose main process ended; `left` is what `of` found. Its cgroup ends so."""
+        return cgroup.vacated(run.folder) if run.folder is not None else not left
 
     def zombies(self) -> list[int]:
         """Ended children that were adopted, or are processes of our own."""

@@ -7,7 +7,7 @@ import os
 import resource
 import time
 
-from pserv.keeper import child, runs
+from pserv.keeper import runs
 from pserv.keeper.births import Birth, Births
 from pserv.keeper.cgroup import Cgroups
 from pserv.keeper.host import Original
@@ -18,6 +18,7 @@ from pserv.keeper.protocol import Message
 from pserv.keeper.reports import Reports
 from pserv.keeper.runs import Record, Records, Run
 from pserv.keeper.sockets import ListenError, Sockets
+from pserv.keeper.steps import Inheritance, Stdio, Steps
 from pserv.keeper.streams import BOTH, Streams
 from pserv.keeper.worker import Stream
 
@@ -72,11 +73,10 @@ class Spawning:
         self._streams = streams
         self._notices = notices
         self._sockets = sockets
-        self._original = original
+        self._inheritance = Inheritance(original)
         self._cookie = cookie
         self.cgroups: Cgroups | None = None
         self.births = Births(loop, self._born)
-        self._changed: list[int] = []
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
     def spawn(self, record: Record, number: int, launch: Message, fds: list[int]) -> None:
@@ -150,14 +150,11 @@ class Spawning:
         os.set_blocking(report, False)
         folder = self.cgroups.make(number) if self.cgroups is not None else None
         cookie = f"{self._cookie}/{record.key}/{number}"
-        self._changed = self._changed or child.changed_signals()
-        ready = child.Ready(
-            launch, stdio, self._original, self._changed, folder, cookie, handing.handed, handing.own_pid
-        )
+        steps = Steps(launch, stdio, self._inheritance, cookie, handing.handed, handing.own_pid)
         run = Run(record.key, number, 0, folder, report, opened, time.monotonic())
         run.inbox = inbox
         record.run = run
-        self.births.add(Birth(run, ready, told, [told, *ends]))
+        self.births.add(Birth(run, steps, told, [told, *ends]))
         ends.clear()
 
     def _born(self, birth: Birth) -> None:
@@ -210,7 +207,7 @@ class Spawning:
 
     def _stdio(
         self, key: str, number: int, launch: Message, fds: list[int], opened: list[Stream], ends: list[int]
-    ) -> child.Stdio:
+    ) -> Stdio:
         passed = list(fds)
         counts = runs.passed(launch)
         stdin = passed.pop(0) if counts[0] else self._null
@@ -235,7 +232,7 @@ class Spawning:
                 ends.append(end)
                 owned.append(end)
                 outputs.append(end)
-        return child.Stdio([stdin, *outputs], owned, None)
+        return Stdio([stdin, *outputs], owned, None)
 
     def _pipe(self, key: str, number: int, name: str, target: Message, opened: list[Stream]) -> int:
         self._check_room()
@@ -244,14 +241,14 @@ class Spawning:
         opened.append(self._streams.add(key, number, name, target, False, reading))
         return writing
 
-    def _terminal(self, key: str, number: int, launch: Message, opened: list[Stream], ends: list[int]) -> child.Stdio:
+    def _terminal(self, key: str, number: int, launch: Message, opened: list[Stream], ends: list[int]) -> Stdio:
         """One pseudo-terminal for all three; what the logger reads are the bytes a terminal would show."""
         self._check_room()
         reading, writing = os.openpty()
         ends.append(writing)
         target = launch.get("stdout") or {"kind": "null"}
         opened.append(self._streams.add(key, number, BOTH, target, True, reading))
-        return child.Stdio([writing] * 3, [writing], writing)
+        return Stdio([writing] * 3, [writing], writing)
 
     def _check_written(self, key: str, target: Message) -> None:
         """Nothing that was printed is dropped, so what cannot be written must not be added to for ever."""
