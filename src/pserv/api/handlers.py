@@ -156,9 +156,9 @@ class Handlers:
         running = [name for name in read if supervisor.lives[name].pid]
         if not running:
             return {}
-        unread = await self._session.resolving.prepare(running)
+        unread = await self._session.on_demand.resolving.prepare(running)
         for name in unread.keys() - set(names):
-            self._session.resolving.keep_last(name, unread.pop(name))
+            self._session.on_demand.resolving.keep_last(name, unread.pop(name))
         return unread
 
     def _not_restarted(self, unread: dict[str, str]) -> list[Outcome]:
@@ -283,7 +283,7 @@ class Handlers:
         if not request.argv:
             raise UsageError("cannot run nothing: a command is missing", f"pserv exec {name} -- COMMAND")
         if references.needed(self._supervisor.specs[name]) and self._supervisor.records[name].values is None:
-            await self._session.resolving.first(name)
+            await self._session.on_demand.resolving.first(name)
         launch = launches.command_launch(self._supervisor.given(name), request.argv, self._supervisor.places, name)
         tasks = self._session.tasks
         deadline = None if request.timeout is None else tasks.time() + request.timeout

@@ -39,7 +39,7 @@ async def reload(session: Session, request: op.Reload) -> AsyncGenerator[op.Plan
     names = [name for name in touched if _is_up(session, name)]
     if request.rollback:
         names += [step.service for step in plan.steps if step.action == "live" and _is_up(session, step.service)]
-        verdict = session.on_trial(names, plan.before, request.timeout)
+        verdict = session.on_demand.on_trial(names, plan.before, request.timeout)
         if request.wait:
             async for item in _changes(session, names, request.timeout):
                 yield item

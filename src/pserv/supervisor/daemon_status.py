@@ -48,8 +48,8 @@ def _trouble(session: Session) -> list[str]:
     for file in session.supervisor.document.files:
         if how := changed(file.path, file.mtime_ns):
             told.append(f"{file.path} {how}, not loaded: `pserv reload` applies it")
-    if session.tidying is not None:
-        told += session.tidying.trouble.values()
+    if session.on_demand.tidying is not None:
+        told += session.on_demand.tidying.trouble.values()
     if session.unowned:
         told.append("processes of no known run: " + ", ".join(session.unowned))
     if session.last_bug:

@@ -125,7 +125,7 @@ class Reloading:
         daemon = reload.daemon_changes(running, document, origins)
         steps = reload.diff(old, new, origins)
         if any(references.needed(each) for each in services.values()):
-            steps = await session.resolving.compare(document, services, steps)
+            steps = await session.on_demand.resolving.compare(document, services, steps)
         steps = tuple(map(self._timed, steps))
         return Plan(running, document, services, steps, daemon, (*notes, *document.notes))
 
@@ -143,7 +143,7 @@ class Reloading:
         if session.orders.note.ending:
             raise Refused(f"cannot reload: the daemon is ending ({session.orders.note.ending})")
         referring = any(references.needed(each) for each in plan.services.values())
-        values = await session.resolving.deliver_planned(document, plan.services) if referring else {}
+        values = await session.on_demand.resolving.deliver_planned(document, plan.services) if referring else {}
         data = spec.encode(document)
         fd = memory.holding(data)
         try:
@@ -162,14 +162,14 @@ class Reloading:
         session.orders.try_out(())
         session.orders.declare(document)
         if values:
-            session.resolving.adopt_planned(values)
+            session.on_demand.resolving.adopt_planned(values)
         supervisor.tell("", "reload", f"configuration applied ({by}): {plan.text}")
         session.orders.align(by)
-        session.watch_clock()
-        session.tidy_up()
+        session.on_demand.watch_clock()
+        session.on_demand.tidy_up()
         session.prober.look()
-        session.watch_files()
-        session.resolve_all()
+        session.on_demand.watch_files()
+        session.on_demand.resolve_all()
         await self._keep(data)
 
     async def by_itself(self, by: str, *, begins: Callable[[], None] = lambda: None) -> None:

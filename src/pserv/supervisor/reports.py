@@ -154,7 +154,7 @@ class Reports:
 
     def _log_report(self, report: Message, what: str) -> None:
         key, path, text = str(report["key"]), str(report.get("path", "")), str(report.get("text", ""))
-        tidying = self._session.tidying
+        tidying = self._session.on_demand.tidying
         if what == "rotated":
             if tidying is not None:
                 tidying.rotated(path)

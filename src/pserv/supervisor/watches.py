@@ -209,7 +209,7 @@ class Watches:
 
     async def _restart_with(self, group: str, names: list[str], what: str) -> None:
         """The same with what their env files and secrets are now; where that cannot be read, with what they were."""
-        resolving, lives = self._session.resolving, self._session.supervisor.lives
+        resolving, lives = self._session.on_demand.resolving, self._session.supervisor.lives
         unread = await resolving.prepare([name for name in names if lives[name].pid])
         for name, why in unread.items():
             resolving.keep_last(name, why)
