@@ -18,28 +18,35 @@ from pserv.keeper import memory
 
 _PYC_HEADER = 16
 """Bytes before the code in a .pyc file: magic, flags, and mtime and size of the source (PEP 552)."""
+_MOST = 1 << 16
+"""Bytes of a .pyc file that are read at once; few have more."""
 
 
 class Bundle:
     """Modules of a few packages: compiled code behind one descriptor, extension modules behind one each.
 
-    Put on `sys.meta_path` it is asked before the disk. Descriptors stay open across forks and close on exec.
+    Put on `sys.meta_path` it is asked before the disk. Descriptors stay open across forks and close on exec. What is
+    in it stands behind the code: the keeper, which looks for nothing, does not hold it.
     """
 
     def __init__(self, packages: Iterable[str], modules: Iterable[str] = ()) -> None:
         """Collect every module of these packages, and further ones. Raises ImportError for what is not installed."""
-        self._code: dict[str, tuple[int, int, str, bool]] = {}
-        self._extensions: dict[str, tuple[int, str]] = {}
         self._fd = memory.holding(name="pserv-code")
-        self._size = 0
+        collected = _Collected(self._fd)
         for package in packages:
             spec = _found(package)
             if not spec.submodule_search_locations:
                 raise ImportError(f"no package named {package}")
-            self._collect(package, next(iter(spec.submodule_search_locations)))
+            collected.take(package, next(iter(spec.submodule_search_locations)))
         for module in modules:
             spec = _found(module)
-            self._add(module, str(spec.origin), bool(spec.submodule_search_locations))
+            path = str(spec.origin)
+            cache = cache_from_source(path)
+            collected.add(module, path, os.stat(path), cache, bool(spec.submodule_search_locations))
+        self._extensions = collected.extensions
+        self._index: dict[str, tuple[int, int, str, bool]] | None = None
+        self._size = collected.size
+        os.pwrite(self._fd, marshal.dumps(collected.index), self._size)
 
     @property
     def descriptors(self) -> set[int]:
@@ -54,9 +61,9 @@ class Bundle:
             fd, origin = self._extensions[name]
             held = f"/proc/self/fd/{fd}" if sys.platform == "linux" else origin
             return ModuleSpec(name, ExtensionFileLoader(name, held), origin=origin)
-        if name not in self._code:
+        if name not in self._held():
             return None
-        _, _, origin, package = self._code[name]
+        _, _, origin, package = self._held()[name]
         spec = ModuleSpec(name, self, origin=origin, is_package=package)  # type: ignore[arg-type]
         spec.has_location = True
         if package:
@@ -67,26 +74,46 @@ class Bundle:
         """As usual (importlib.abc.Loader)."""
 
     def exec_module(self, module: ModuleType) -> None:
-        start, size, _, _ = self._code[module.__name__]
+        start, size, _, _ = self._held()[module.__name__]
         code: CodeType = marshal.loads(os.pread(self._fd, size, start))
         exec(code, module.__dict__)
 
-    def _collect(self, package: str, folder: str) -> None:
-        for entry in os.scandir(folder):
-            stem = entry.name.split(".")[0]
-            name = package if stem == "__init__" else f"{package}.{stem}"
-            if entry.name.endswith(".py"):
-                self._add(name, entry.path, stem == "__init__")
-            elif entry.name.endswith(tuple(EXTENSION_SUFFIXES)):
-                self._extensions[name] = (os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC), entry.path)
-            elif entry.is_dir() and os.path.exists(os.path.join(entry.path, "__init__.py")):
-                self._collect(name, entry.path)
+    def _held(self) -> dict[str, tuple[int, int, str, bool]]:
+        """Of each module: where its code begins, its size, the path of its source, whether it is a package."""
+        if self._index is None:
+            whole = os.fstat(self._fd).st_size
+            self._index = marshal.loads(os.pread(self._fd, whole - self._size, self._size))
+        return self._index
 
-    def _add(self, name: str, path: str, package: bool) -> None:
-        code = _compiled(path)
-        os.pwrite(self._fd, code, self._size)
-        self._code[name] = (self._size, len(code), path, package)
-        self._size += len(code)
+
+class _Collected:
+    """What a bundle is made of, while it is: the code goes behind the descriptor at once."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.size = 0
+        self.index: dict[str, tuple[int, int, str, bool]] = {}
+        self.extensions: dict[str, tuple[int, str]] = {}
+
+    def take(self, package: str, folder: str) -> None:
+        """All modules of a package and of those in it."""
+        head, tail = _cached(folder)
+        for entry in os.scandir(folder):
+            file = entry.name
+            stem = file.partition(".")[0]
+            name = package if stem == "__init__" else f"{package}.{stem}"
+            if file.endswith(".py"):
+                self.add(name, entry.path, entry.stat(), f"{head}{stem}{tail}", stem == "__init__")
+            elif file.endswith(tuple(EXTENSION_SUFFIXES)):
+                self.extensions[name] = (os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC), entry.path)
+            elif entry.is_dir() and os.path.exists(os.path.join(entry.path, "__init__.py")):
+                self.take(name, entry.path)
+
+    def add(self, name: str, path: str, status: os.stat_result, cache: str, package: bool) -> None:
+        code = _compiled(path, status, cache)
+        self.index[name] = (self.size, len(code), path, package)
+        os.pwrite(self.fd, code, self.size)
+        self.size += len(code)
 
 
 def _found(name: str) -> ModuleSpec:
@@ -97,19 +124,27 @@ def _found(name: str) -> ModuleSpec:
     return spec
 
 
-def _compiled(path: str) -> bytes:
+def _cached(folder: str) -> tuple[str, str]:
+    """What stands before and after the name of a module in the path of its .pyc file; asked once a folder."""
+    head, _, tail = cache_from_source(os.path.join(folder, "?.py")).rpartition("?")
+    return head, tail
+
+
+def _compiled(path: str, status: os.stat_result, cache: str) -> bytes:
     """Marshalled code: from the cache where that belongs to the source, else compiled."""
-    status = os.stat(path)
-    stamp = b"".join((value & 0xFFFFFFFF).to_bytes(4, "little") for value in (int(status.st_mtime), status.st_size))
     try:
-        fd = os.open(cache_from_source(path), os.O_RDONLY | os.O_CLOEXEC)  # half the calls of open(), 200 times
+        fd = os.open(cache, os.O_RDONLY | os.O_CLOEXEC)  # half the calls of open(), 200 times
     except OSError:
         pass  # no cache, or none that we may read
     else:
         try:
-            cached = os.read(fd, os.fstat(fd).st_size)
+            cached = os.read(fd, _MOST)
+            if len(cached) == _MOST:
+                cached += os.read(fd, os.fstat(fd).st_size)
         finally:
             os.close(fd)
+        stamp = (int(status.st_mtime) & 0xFFFFFFFF).to_bytes(4, "little")
+        stamp += (status.st_size & 0xFFFFFFFF).to_bytes(4, "little")
         if cached[4:8] == b"\0\0\0\0" and cached[8:_PYC_HEADER] == stamp:
             return cached[_PYC_HEADER:]
     with open(path, "rb") as file:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import select
 import socket
 import sys
 from collections.abc import Awaitable, Callable
@@ -103,10 +104,29 @@ class Roles:
         sparing.load_msgspec()
         from pserv.supervisor import main
 
+        _use_time(channel)
         return main.supervise(channel, _serve)
 
     def _use_held(self) -> None:
         sys.meta_path.insert(0, self._bundle)
+
+
+def _use_time(channel: socket.socket) -> None:
+    """At a daemon's start the loader may take longer than we did: what will be needed is got ready until it is done."""
+    for prepare in (_types, _api):
+        if select.select([channel], [], [], 0)[0]:
+            return
+        prepare()
+
+
+def _types() -> None:
+    from pserv.model import spec
+
+    spec.prepare()
+
+
+def _api() -> None:
+    from pserv.api import handlers, server  # noqa: F401
 
 
 def _serve(session: Session, sockets: list[socket.socket]) -> Callable[[], Awaitable[None]]:

@@ -109,10 +109,10 @@ class Keeper:
             os.set_blocking(self.boot.lease_fd, False)
             self.loop.watch(self.boot.lease_fd, READ, self._lease_ended)
         gc.freeze()
+        self.supervision.start()  # it has to think before it wants anything: time for the logger
         if self.roles.has("logger"):
             self.loggers.start()
             self._open_log()
-        self.supervision.start()
         self.endings.resume()
         while self.order.exit_code is None:
             self.loop.turn()
