@@ -144,7 +144,7 @@ class Endings:
         if self._membership.empty(run, left):
             self._gone(run)
         else:
-            run.strays.update(process.pid for process in left)
+            run.strays |= {process.pid for process in left}
             self._wait_for(run)
         if silent:
             self._tell(run, [], 0)
@@ -200,7 +200,7 @@ class Endings:
         found = self._membership.of(asked)
         for run in asked:
             left = found[run.number]
-            run.strays.update(process.pid for process in left if run.end is not None)
+            run.strays |= {process.pid for process in left if run.end is not None}
             if run.end is not None and self._membership.empty(run, left):
                 self._gone(run)
             elif run.killing:
@@ -231,7 +231,7 @@ class Endings:
         run.end = None
         run.state = runs.RUNNING
         run.reaped = run.told = run.drained = False
-        run.strays.clear()
+        run.strays = frozenset()
 
     def _wait_no_more(self, run: Run) -> None:
         self._waiting.pop(run.number, None)

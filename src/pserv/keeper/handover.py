@@ -187,7 +187,7 @@ def _restored(row: dict[str, Any], streams: dict[int, Stream]) -> Run:
     run.told = run.drained  # a report that waited for the logger is begun anew
     run.failure = tuple(row["failure"]) if row["failure"] is not None else None
     run.noted = {(pid, start) for pid, start in row["noted"]} if row["noted"] is not None else None
-    run.strays = set(row["strays"])
+    run.strays = frozenset(row["strays"])
     run.inbox, run.pidfd = _inbox(*row.get("inbox", ("", -1, -1))), row.get("pidfd", -1)
     if run.pidfd >= 0:
         os.set_inheritable(run.pidfd, False)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 STARTING, RUNNING, EXITED = "starting", "running", "exited"
 SCOPES = ("main", "group", "rest", "all")
+_NONE: frozenset[int] = frozenset()
 _TARGETS = ("file", "null", "inherit", "stdout", "passed")
 
 
@@ -67,10 +68,10 @@ class Run:
         self.drained = False
         self.told = False
         self.killing = False
-        self.lines: list[str] = []
+        self.lines: tuple[str, ...] = ()
         self.printed = 0
         self.noted: set[tuple[int, int]] | None = None
-        self.strays: set[int] = set()
+        self.strays: frozenset[int] = _NONE
         self.events = -1
         self.wait = 0.0
         self.inbox = Inbox()

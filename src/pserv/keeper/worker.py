@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 
 from pserv.keeper.link import Link
@@ -23,7 +24,8 @@ class Stream:
         self.key = key
         self.run = run
         self.name = name
-        self.target = target
+        self.target = {sys.intern(name): value for name, value in target.items()}
+        """Each message has words of its own; those of all targets are the same."""
         self.pid = 0
         """The process whose output it is; 0 until that is forked."""
         self.dropped = (0, 0)
