@@ -72,16 +72,22 @@ def written(hint: Hint) -> bytes:
 class Hints:
     """What one writer of a log notes. Nothing that goes wrong here matters: it is a hint that is missing."""
 
-    __slots__ = ("_offset", "_path", "_run", "_sequence", "_size", "_time", "path")
+    __slots__ = ("_offset", "_path", "_place", "_run", "_sequence", "_size", "_time")
 
     def __init__(self, log: str) -> None:
-        self.path = path_of(log)
         self._path = log
+        self._place = ""
         self._sequence = 0
         self._size = 0
         self._run = -1
         self._offset = 0
         self._time = 0.0
+
+    @property
+    def path(self) -> str:
+        """Where the hints are: sought with the first, as links are followed, and most runs print nothing for long."""
+        self._place = self._place or path_of(self._path)
+        return self._place
 
     def note(self, offset: int, run: int) -> None:
         """Output of a run is about to be written at this offset. Mostly too soon after the last to be noted."""
