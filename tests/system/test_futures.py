@@ -138,6 +138,25 @@ class TestLock:
         tasks.run(main())
         assert order == list(range(5))
 
+    def test_so_many_at_a_time(self, tasks: Tasks) -> None:
+        lock, inside, seen = Lock(3), 0, []
+
+        async def use() -> None:
+            nonlocal inside
+            async with lock:
+                inside += 1
+                seen.append(inside)
+                await tasks.sleep(0)
+                inside -= 1
+
+        async def main() -> None:
+            for one in [tasks.spawn(use()) for _ in range(10)]:
+                await one
+
+        tasks.run(main())
+        assert len(seen) == 10
+        assert max(seen) == 3
+
     def test_is_free_after_an_exception(self, tasks: Tasks) -> None:
         lock = Lock()
 

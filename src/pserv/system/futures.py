@@ -115,17 +115,17 @@ class Event:
 
 
 class Lock:
-    """`async with` it: one after the other, in the order of asking."""
+    """`async with` it: one after the other, or so many at a time, in the order of asking."""
 
-    __slots__ = ("_queue", "_taken")
+    __slots__ = ("_free", "_queue")
 
-    def __init__(self) -> None:
-        self._taken = False
+    def __init__(self, most: int = 1) -> None:
+        self._free = most
         self._queue: deque[Future[None]] = deque()
 
     async def __aenter__(self) -> None:
-        if not self._taken:
-            self._taken = True
+        if self._free:
+            self._free -= 1
             return
         turn: Future[None] = Future()
         self._queue.append(turn)
@@ -145,4 +145,4 @@ class Lock:
         if self._queue:
             self._queue.popleft().set_result(None)
         else:
-            self._taken = False
+            self._free += 1
