@@ -150,3 +150,22 @@ def test_what_has_no_effect_is_told(tmp_path: Path) -> None:
         "secrets.A: there is no /none now",
         "secrets.B.on_change: a signal changes no variable of what runs: write deliver: file",
     ]
+
+
+def test_what_was_made_with_a_secret_looking_variable_is_known(tmp_path: Path) -> None:
+    """From wherever it comes: `defaults`, a base, a provider, an override; other services are not concerned."""
+    text = """
+secrets: {vault: {exec: "vault --token ${VAULT_TOKEN} {key}"}, plain: {exec: "pass ${USERNAME}"}}
+defaults: {env: {FROM_DEFAULTS: "x${API_KEY}"}}
+services:
+  web: {command: "serve ${API_KEY}", env: {A: "${USERNAME}"}, secrets: {S: vault, P: plain}}
+  api: {extends: web, env: !replace {B: 1}, ready: {http: {port: 1, headers: {X: "${API_KEY}"}}}}
+  own: {command: a, env: !replace {A: "${USERNAME}"}}
+"""
+    (tmp_path / "pserv.yaml").write_text(text)
+    environ = {"VAULT_TOKEN": "t0ken", "API_KEY": "k3y", "USERNAME": "u"}
+    document = load(["pserv.yaml"], environ=environ, cwd=str(tmp_path), uid=1)
+    assert {name: sorted(options) for name, options in document.private.items()} == {
+        "web": ["command", "env.FROM_DEFAULTS", "secrets.S"],
+        "api": ["command", "ready.http.headers.X", "secrets.S"],
+    }

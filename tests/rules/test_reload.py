@@ -361,6 +361,27 @@ def test_a_rename_is_told_where_all_else_is_equal() -> None:
     assert [step.renamed for step in of_instances if step.action == "add"] == ["a:1", "a:2", ""]
 
 
+@pytest.mark.parametrize("back", [False, True])
+def test_what_was_a_secret_on_one_side_is_told_of_neither(back: bool) -> None:
+    """Now written literally, and literally before: the literal is likely the secret itself."""
+    secret = {"DB": Secret(env="DB")}
+    filled = "\0{secrets.DB}"  # what `rules.instances` makes of ${secrets.DB}
+    before = ServiceSpec(exec="a", args=("t0ken",), env={"URL": f"db://{filled}", "X": "s3cret"}, secrets=secret)
+    after = ServiceSpec(exec="a", args=("t",), env={"URL": "db://s3cret", "X": "plain", "DB": "s3cret", "A": "1"})
+    made = {"web": ("env.X", "args"), "other": ("env.A",)}
+    old, new = replace(document(web=before), private=made), document(web=after)
+    (step,) = reload.diff(new, old) if back else reload.diff(old, new)
+    verb, other = ("removed", "added") if back else ("added", "removed")
+    assert {each.option: each.text for each in step.details} == {
+        "args": "args changed",
+        "env.URL": "env.URL changed",
+        "env.X": "env.X changed",
+        "env.DB": f"env.DB {verb}",
+        "secrets.DB": f"secrets.DB {other}",
+        "env.A": "env.A: 1 -> (unset)" if back else "env.A: (unset) -> 1",
+    }
+
+
 def test_where_the_new_value_stands() -> None:
     new = replace(BEFORE, env={"PORT": "2", "KEY": "s3cret"}, stop=Stop(signal=3, timeout=5.0), ready=Ready(tcp=Tcp(1)))
     written = {

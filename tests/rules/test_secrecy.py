@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pserv.rules.secrecy import MASK, looks_secret, mask, masked
+from pserv.rules.secrecy import MASK, covers, hide, looks_secret, mask, masked
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,35 @@ def test_secret_by_look(value: str, secret: bool) -> None:
 
 def test_an_empty_value_hides_nothing() -> None:
     assert masked("API_KEY", "") == ""
+
+
+def test_what_is_private_is_masked_whole() -> None:
+    plain = {
+        "command": ["serve", "t0ken"],
+        "args": [],
+        "env": {"A.B": "t0ken", "C": "c"},
+        "secrets": {"DB": {"exec": ["vault", "t0ken"]}},
+        "stop": "TERM",
+        "port": 1,
+        "health": None,
+    }
+    hide(plain, ("command", "args", "env.A.B", "secrets.DB", "stop.signal", "port", "health", "ready.http.path"))
+    assert plain == {
+        "command": [MASK],
+        "args": [],
+        "env": {"A.B": MASK, "C": "c"},
+        "secrets": {"DB": {"exec": [MASK]}},
+        "stop": MASK,
+        "port": MASK,
+        "health": None,
+    }
+
+
+def test_an_option_is_covered_by_what_is_in_it_and_what_it_is_in() -> None:
+    private = ("env.URL", "ready.http")
+    assert [each for each in ("env", "env.URL", "env.URL2", "ready", "ready.http.path") if covers(private, each)] == [
+        *("env", "env.URL", "ready", "ready.http.path")
+    ]
 
 
 def test_options_are_masked_wherever_names_have_values() -> None:

@@ -213,3 +213,50 @@ def test_a_traceback_has_no_value(tmp_path: Path) -> None:
     (log,) = tmp_path.glob("state/*/daemon.log")
     assert "Traceback" in log.read_text()
     look(log.read_text(), log)
+
+
+def test_a_reload_tells_neither_what_was_nor_what_will_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A secret that is written literally now, or was until now: the one is likely the other."""
+    read = f"""
+secrets: {{vault: {{exec: "echo ${{OUTSIDE_TOKEN}} {{key}}"}}}}
+services:
+  web:
+    shell: exec {SLEEP}
+    env: {{A: "${{OUTSIDE_TOKEN}}", URL: "db://${{secrets.FILE}}@h", PORT: 1}}
+    env_file: app.env
+    secrets: {{FILE: {{file: file.txt}}, V: vault}}
+"""
+    literal = f"""
+services:
+  web:
+    shell: 'exec {SLEEP} #{MARK}-file-{MARK}'
+    env: {{A: {MARK}-a, URL: "db://{MARK}-file-{MARK}@h", FILE: {MARK}-2, FROM_FILE: {MARK}, V: {MARK}-v, PORT: 2}}
+"""
+    (tmp_path / "app.env").write_text(f"FROM_FILE={MARK}\n")
+    (tmp_path / "file.txt").write_text(f"{MARK}-file-{MARK}\n")
+    asks = [("--dry-run",), ("--dry-run", "--json"), (), ("--previous", "--dry-run"), ("--list",), ("--previous",)]
+    with Daemon(tmp_path, read) as daemon:
+        daemon.env["OUTSIDE_TOKEN"] = f"{MARK}-outside-{MARK}"
+        daemon.up()
+        monkeypatch.chdir(tmp_path)
+        for name, value in daemon.env.items():
+            monkeypatch.setenv(name, value)
+
+        def told(*words: str) -> str:
+            assert main(list(words)) == 0
+            out, err = capfd.readouterr()
+            look(out + err, words)
+            return out
+
+        for words in (("config", "--running"), ("show", "web"), ("show", "web", "--env"), ("status", "--json")):
+            told(*words)
+        daemon.write(literal)
+        for more in asks:
+            plan = told("reload", *more)
+            if not more:
+                assert "env.A changed" in plan
+                assert "env.PORT 1 → 2" in plan
+                daemon.write(read)
+        told("events", "--json", "-n", "1000")

@@ -22,7 +22,7 @@ from pserv.model.states import Phase
 from pserv.model.status import Environment, KeptConfiguration, Launch, Outcome, Status, Story
 from pserv.rules import dependencies, references
 from pserv.rules.decision import signal_name
-from pserv.rules.secrecy import mask
+from pserv.rules.secrecy import hide, mask
 from pserv.rules.selection import select
 from pserv.supervisor import waiting
 from pserv.supervisor.daemon_status import daemon_status
@@ -74,8 +74,12 @@ class Handlers:
 
     async def do_show(self, request: op.Names, peer: Peer) -> dict[str, Launch]:
         supervisor = self._supervisor
+
+        def private(name: str) -> tuple[str, ...]:
+            return supervisor.document.private.get(service_of(name), ())
+
         return {
-            name: show(name, supervisor.specs[name], supervisor.records[name], supervisor.places)
+            name: show(name, supervisor.specs[name], supervisor.records[name], supervisor.places, private(name))
             for name in self._select(request.names)
         }
 
@@ -89,6 +93,7 @@ class Handlers:
         scales = self._orders.note.scales
         for name, spec in plain.get("services", {}).items():  # type: ignore[attr-defined]
             mask(spec)
+            hide(spec, self._supervisor.document.private.get(name, ()))
             if name in scales:
                 spec["instances"] = scales[name].count
         return plain

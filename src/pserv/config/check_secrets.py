@@ -26,6 +26,8 @@ def complete(declared: Declared, providers: Mapping[str, Source], findings: Find
     for name, secret in declared.spec.secrets.items():
         try:
             found[name] = _from(providers, name, secret) if secret.provider is not None else secret
+            if secret.provider is not None:
+                declared.provided[name] = secret.provider
         except Wrong as wrong:
             findings.service = declared.name
             path = ("services", declared.name, "secrets", name)

@@ -14,7 +14,7 @@ Part = tuple[Mapping, Written]
 class Declared:
     """`layer` counts the files that may override each other; `parts` are what was written, the one that wins first."""
 
-    __slots__ = ("groups", "key", "layer", "name", "parts", "profiles", "spec", "written")
+    __slots__ = ("groups", "key", "layer", "name", "parts", "profiles", "provided", "spec", "written")
 
     def __init__(self, name: str, key: Node, node: Mapping, written: Written, layer: int) -> None:
         self.name = name
@@ -25,6 +25,8 @@ class Declared:
         self.groups: tuple[Node, ...] = ()
         """Where groups name it."""
         self.profiles: tuple[str, ...] = ()
+        self.provided: dict[str, str] = {}
+        """The provider of each secret that comes from one."""
         self.spec: ServiceSpec = ServiceSpec()
 
     def override(self, node: Mapping, written: Written, layer: int) -> None:

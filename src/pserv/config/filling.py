@@ -89,6 +89,7 @@ class _Filling:
             return node if text == node.text else Scalar(text, True, node.file, node.line, node.column)
         origin = ", ".join(f"{name} from {self._variables.origin(name)}" for name in asked)
         secret = any(looks_secret(name, value) for name, value in asked.items())
+        self._variables.private |= secret
         return Filled(text, node, origin, secret=secret)
 
 

@@ -45,6 +45,8 @@ class Configuration:
         self._env_files: tuple[Any, ...] = ()
         self.providers: dict[str, Source] = {}
         """The top level's `secrets`."""
+        self.private = False
+        """A variable that looks secret was filled in somewhere."""
 
     def add(self, file: Loaded) -> None:
         """Reads what one file declares."""

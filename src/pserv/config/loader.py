@@ -126,6 +126,7 @@ def read(
         services=services,
         profiles=wanted,
         left_out=left_out,
+        private=_private(configuration),
         notes=(*_emptiness(services), *skipped.values(), *_of_services(findings.notes, skipped)),
     )
     return document, configuration
@@ -159,8 +160,17 @@ def _read(
 
     sources = [file.source for file in files]
     left_out = configuration.build(profiles, Bases(findings, declared_in))
+    configuration.private = variables.private
     looked_for = dict.fromkeys([variables.path, *places.beside(paths[0])], 0)
     return (*sources, *((variables.source,) if variables.source else ())), left_out, {**looked_for, **reading.folders}
+
+
+def _private(configuration: Configuration) -> dict[str, tuple[str, ...]]:
+    if not configuration.private:
+        return {}
+    from pserv.config.private import private  # late: few need it
+
+    return private(configuration)
 
 
 def _facts(main: str, environ: Mapping[str, str], uid: int) -> dict[str, str]:

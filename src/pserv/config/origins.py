@@ -12,7 +12,7 @@ import msgspec
 
 from pserv.config.declared import Declared
 from pserv.config.fragments import Configuration
-from pserv.config.nodes import Filled, Mapping, Node, Scalar, Sequence
+from pserv.config.nodes import Collection, Filled, Mapping, Node, Scalar, Sequence
 from pserv.config.overriding import ONE_OF, Appending, Merging, Replacing, Written, over
 from pserv.config.shapes import DAEMON, SERVICE, Shape
 from pserv.model.status import Placed
@@ -87,6 +87,8 @@ class Origins:
         found = [place.origin for place in _places(self._trees[name], path)]
         if path == ("tags",):
             found += [Place(node, node).origin for node in declared.groups]
+        if path[:1] == ("secrets",) and len(path) > 1 and path[1] in declared.provided:
+            found += self.of_provider(declared.provided[path[1]])
         option = ".".join(path)
         if not found and option in FOLLOWS and _places(self._trees[name], tuple(FOLLOWS[option].split("."))):
             return (Origin(follows=FOLLOWS[option]),)
@@ -95,6 +97,11 @@ class Origins:
     def of_daemon(self, option: str) -> tuple[Origin, ...]:
         node = self._configuration.at("daemon", option)
         return (DEFAULT,) if node is None else (Place(node, node).origin,)
+
+    def of_provider(self, name: str) -> tuple[Origin, ...]:
+        """One of the top level's `secrets`."""
+        node = self._configuration.at("secrets", name)
+        return () if node is None else (Place(node, node).origin,)
 
     def of_name(self) -> tuple[Origin, ...]:
         node = self._configuration.at("name")
@@ -197,9 +204,16 @@ def _paths(tree: Tree, before: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
             yield (*before, name)
 
 
+def secret_in(node: Node) -> bool:
+    """Whether a variable that looks secret was filled in somewhere."""
+    return any(each.secret for each in _filled(node))
+
+
 def _filled(node: Node) -> Iterator[Filled]:
     if isinstance(node, Filled):
         yield node
+    if isinstance(node, Collection) and not node.refers:
+        return
     inner: Iterable[Node] = node.items if isinstance(node, Sequence) else ()
     if isinstance(node, Mapping):
         inner = [value for _, _, value in node]

@@ -30,6 +30,8 @@ class Variables:
         self._written: dict[str, tuple[str, int]] = {}
         self.source: SourceFile | None = None
         """The `.env`, where there is one."""
+        self.private = False
+        """One that looks secret was filled in."""
         if os.path.lexists(self.path):
             try:
                 data, self.source = content(self.path)

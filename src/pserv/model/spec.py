@@ -305,6 +305,8 @@ class Document(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The profiles it was read with."""
     left_out: dict[str, tuple[str, ...]] = {}
     """Services that none of these profiles declares, and the profiles that do."""
+    private: dict[str, tuple[str, ...]] = {}
+    """Options made with a variable that looks secret, by service: "env.URL", "command". They are not shown."""
     notes: tuple[str, ...] = ()
     """What a user should know of a configuration that is accepted all the same."""
 

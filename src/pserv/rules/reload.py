@@ -29,6 +29,9 @@ LONGEST = 60
 """Characters of a value that are shown of a change."""
 
 
+UNSET = "(unset)"
+"""What is shown of a value that is not there."""
+
 Written = Mapping[str, Placed]
 Origins = Mapping[str, Written]
 """Where what is declared stands, by service ("": the daemon) and by option ("env.PORT")."""
@@ -51,7 +54,8 @@ def diff(old: Document, new: Document, origins: Origins = NOWHERE) -> tuple[Relo
                 continue
             found = differences(before, after, old.root, new.root)
             action = "live" if found and before.schedule and after.schedule else _action(found)
-            told = [_with_origin(each, origins.get(service_of(name), {})) for each in found]
+            private = _private(old, before, name) | _private(new, after, name)
+            told = [hidden(_with_origin(each, origins.get(service_of(name), {})), private) for each in found]
             steps.append(ReloadStep(name, action, tuple(each.text for each in told), tuple(told)))
     return tuple(steps)
 
@@ -97,6 +101,21 @@ def _with_origin(change: OptionChange, written: Written) -> OptionChange:
         return change
     shown = {"old": None, "new": None} if found.secret else {}
     return replace(change, origin=found.at, **shown)
+
+
+def _private(document: Document, spec: ServiceSpec, name: str) -> frozenset[str]:
+    """Options of a service that are not shown, neither as they are nor as they were or will be."""
+    made = document.private.get(service_of(name), ())
+    secrets = (f"env.{secret}" for secret in spec.secrets)
+    return frozenset((*made, *secrets))
+
+
+def hidden(change: OptionChange, private: frozenset[str]) -> OptionChange:
+    """Without its values, where one of them is or was a secret, or was made with one."""
+    if change.old is change.new is None or not secrecy.covers(private, change.option):
+        return change
+    before, after = (text not in (None, UNSET) for text in (change.old, change.new))
+    return replace(change, old=None if after else secrecy.MASK, new=None if before else secrecy.MASK)
 
 
 def _names(gone: list[str], old: Document, new: Document) -> dict[str, str]:
@@ -183,7 +202,8 @@ def _compare_variables(old: Mapping[str, str], new: Mapping[str, str], name: str
         if left == right:
             continue
         own = f"{name}.{variable}"
-        if secrecy.looks_secret(variable, left or "") or secrecy.looks_secret(variable, right or ""):
+        was_one = left is not None and right is not None and references.refers(left) != references.refers(right)
+        if was_one or any(secrecy.looks_secret(variable, text or "") for text in (left, right)):
             hidden = None if left is not None and right is not None else secrecy.MASK
             yield OptionChange(own, live, None if left is None else hidden, None if right is None else hidden)
         else:
@@ -239,7 +259,7 @@ def _socket(name: str, declared: Socket) -> str:
 def _show(value: Any, kind: str = "") -> str:
     """A value in a few characters, as a user would write it."""
     if value is None:
-        return "(unset)"
+        return UNSET
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Struct):

@@ -18,8 +18,9 @@ from pserv.model.spec import Document, ServiceSpec
 from pserv.model.states import Goal, Phase
 from pserv.model.status import KeptConfiguration, OptionChange, ReloadStep
 from pserv.rules import references, reload
-from pserv.supervisor import loader
+from pserv.supervisor import given, loader
 from pserv.supervisor.errands import read_all
+from pserv.supervisor.record import Record
 from pserv.supervisor.supervisor import WITHOUT_A_RUN
 from pserv.system import launches, store
 from pserv.system.futures import Lock
@@ -78,6 +79,8 @@ class Reloading:
         self._lock = Lock()
         self.trouble = ""
         """Why the files were refused when nobody was there to be told, until some are accepted."""
+        self.private: dict[str, tuple[str, ...]] = {}
+        """Options that were made with what looks secret in a configuration before: a run that lives may have got it."""
         self.unwatched = ""
         """What is wrong with watching the files."""
 
@@ -126,7 +129,7 @@ class Reloading:
         steps = reload.diff(old, new, origins)
         if any(references.needed(each) for each in services.values()):
             steps = await session.on_demand.resolving.compare(document, services, steps)
-        steps = tuple(map(self._timed, steps))
+        steps = tuple(self._told(self._timed(step)) for step in steps)
         return Plan(running, document, services, steps, daemon, (*notes, *document.notes))
 
     def _timed(self, step: ReloadStep) -> ReloadStep:
@@ -136,6 +139,19 @@ class Reloading:
             return step
         failing = life.goal is Goal.UP and life.phase in (Phase.BACKOFF, Phase.FAILED)
         return step if failing or life.phase not in WITHOUT_A_RUN else msgspec.structs.replace(step, later=True)
+
+    def _told(self, step: ReloadStep) -> ReloadStep:
+        """Without what was read of secrets and env files, should it be written literally now, or have been."""
+        own = self._session.supervisor.records.get(step.service)
+        if own is None or not own.known or not step.details:
+            return step
+        private = frozenset(f"env.{name}" for values in own.known for name, _, _ in values.files)
+        details = tuple(
+            msgspec.structs.replace(each, old=_without(own, each.old), new=_without(own, each.new))
+            for each in (reload.hidden(each, private) for each in step.details)
+        )
+        changes = tuple(given.hidden(own, text) for text in step.changes)
+        return msgspec.structs.replace(step, details=details, changes=changes)
 
     async def _apply(self, plan: Plan, by: str) -> None:
         """Raises Refused while the daemon ends."""
@@ -159,6 +175,7 @@ class Reloading:
             run_dir=session.boot.run_dir,
         )
         self.trouble = ""
+        self.private |= plan.before.private
         session.orders.try_out(())
         session.orders.declare(document)
         if values:
@@ -225,6 +242,10 @@ class Reloading:
             await send_all(self._session.tasks, sock, data)
             sock.shutdown(socket.SHUT_WR)
             return await read_all(reader)
+
+
+def _without(own: Record, text: str | None) -> str | None:
+    return None if text is None else given.hidden(own, text)
 
 
 def _first(error: PservError) -> str:

@@ -14,8 +14,11 @@ from pserv.system import launches
 from pserv.system.launches import Places
 
 
-def show(name: str, spec: ServiceSpec, own: Record, at: Places) -> Launch:
-    """What the service would be started with now; of env files and secrets what was read last."""
+def show(name: str, spec: ServiceSpec, own: Record, at: Places, private: tuple[str, ...] = ()) -> Launch:
+    """What the service would be started with now; of env files and secrets what was read last.
+
+    `private`: options that were made with what looks secret.
+    """
     out = launches.outputs(name, spec, at)
     inherit = launches.inherited(spec)
     told = ("all" if inherit else "nothing") if isinstance(inherit, bool) else " ".join(inherit)
@@ -28,10 +31,18 @@ def show(name: str, spec: ServiceSpec, own: Record, at: Places) -> Launch:
         steps.append(f"user {spec.user or 'as the daemon'}, group {spec.group or 'of the user'}")
     for number, (name_of, its) in enumerate(spec.sockets.items(), 3):
         steps.append(f"descriptor {number}: socket {name_of}, {listening.address(its.listen)}")
-    steps += [f"chdir {spec.cwd or at.root}", f"exec {spec.argv[0]}"]
+    argv = spec.argv
+    if "args" in private:
+        argv = (argv[0], MASK)
+    if "exec" in private or "command" in private:
+        argv = (MASK,)
+    steps += [f"chdir {spec.cwd or at.root}", f"exec {argv[0]}"]
     return Launch(
-        argv=spec.argv,
-        env={each.name: _shown(each, spec) for each in given.variables(name, spec, own, at)},
+        argv=argv,
+        env={
+            each.name: MASK if f"env.{each.name}" in private and each.value else _shown(each, spec)
+            for each in given.variables(name, spec, own, at)
+        },
         inherits=told,
         cwd=spec.cwd or at.root,
         user=spec.user or "",

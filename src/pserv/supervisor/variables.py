@@ -58,6 +58,8 @@ async def environments(session: Session, names: Iterable[str]) -> dict[str, Envi
         for variable in {} if accepted is None else accepted.env:
             if said is None or accepted is None or said.env.get(variable) != accepted.env[variable]:
                 written[f"env.{variable}"] = ELSEWHERE
+        for option in (*document.private.get(service, ()), *session.reloading.private.get(service, ())):
+            written[option] = Placed(written[option].at if option in written else "", secret=True)
         told[name] = _environment(session, name, written, trouble)
     return told
 
