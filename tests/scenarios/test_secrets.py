@@ -315,3 +315,26 @@ def test_an_edit_of_a_watched_env_file(tmp_path: Path) -> None:
         trouble = daemon.status()["web"].trouble
         wanted = f"cannot read env file {path}:1: not a line of the form NAME=value; what was read before serves"
         assert trouble == wanted
+
+
+def test_services_that_start_together_ask_once_and_few_at_a_time(tmp_path: Path) -> None:
+    """Also the one that waits for others first; a later order asks anew."""
+    ask = "touch in/$$0; ls in | wc -l >> seen; echo $$0 >> asked; sleep 0.05; rm in/$$0; echo value of $$0"
+    services = "\n".join(
+        f"  s{number}: {{command: {SLEEP}, secrets: {{SAME: v, OWN: {{provider: v, key: own{number}}}}}}}"
+        for number in range(12)
+    )
+    late = f"  late: {{command: {SLEEP}, secrets: {{SAME: v}}, depends_on: [s0]}}"
+    (tmp_path / "in").mkdir()
+    with Daemon(
+        tmp_path, f"secrets: {{v: {{exec: [/bin/bash, -c, '{ask}', '{{key}}']}}}}\nservices:\n{services}\n{late}\n"
+    ) as daemon:
+        daemon.up()
+        assert given(daemon, "late", "SAME") == ["value of SAME"]
+        assert given(daemon, "s3", "OWN") == ["value of own3"]
+        asked = (tmp_path / "asked").read_text().split()
+        assert sorted(asked) == sorted(["SAME", *(f"own{number}" for number in range(12))])
+        assert max(map(int, (tmp_path / "seen").read_text().split())) <= 8
+        daemon.pserv("restart", "s1", "s2", "late", check=0)
+        again = (tmp_path / "asked").read_text().split()[len(asked) :]
+        assert sorted(again) == ["SAME", "own1", "own2"]

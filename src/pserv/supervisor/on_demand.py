@@ -117,4 +117,4 @@ class OnDemand:
     async def leave(self) -> None:
         """The end: nothing that services were given is left."""
         if self._resolving is not None:
-            await self._resolving.remove_all()
+            await self._resolving.delivering.remove_all()

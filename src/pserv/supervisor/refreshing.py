@@ -92,12 +92,12 @@ class Refreshing:
     async def _refresh(self, name: str, spec: ServiceSpec, names: frozenset[str]) -> None:
         own = self._supervisor.records[name]
         try:
-            read = await sources.read(self._session, spec, names)
+            read = await sources.read(self._session, self._resolving.asked(name, spec, only=names))
             old = own.values or Values()
             values = replace(old, secrets={**old.secrets, **read.secrets})
             changed = sorted(each for each in names if old.secrets.get(each) != read.secrets[each])
             if changed:
-                await self._resolving.deliver(name, spec, values)
+                await self._resolving.delivering.deliver(name, spec, values)
         except Unread as unread:
             self._resolving.trouble(name, str(unread))
             return

@@ -16,6 +16,7 @@ from pserv.keeper import quickjson
 from pserv.keeper.protocol import Message
 from pserv.model.errors import Refused
 from pserv.model.events import Change, Resolved, Unresolved
+from pserv.model.names import service_of
 from pserv.model.secrets import Values
 from pserv.model.spec import Document, ServiceSpec
 from pserv.model.states import AT_REST, Goal, Phase
@@ -23,16 +24,14 @@ from pserv.model.status import OptionChange, ReloadStep
 from pserv.rules import references
 from pserv.rules.secrecy import MASK
 from pserv.supervisor import record, sources
+from pserv.supervisor.delivering import Delivering
 from pserv.supervisor.refreshing import Refreshing
-from pserv.supervisor.sources import Unread
+from pserv.supervisor.sharing import Sharing
+from pserv.supervisor.sources import Asked, Unread
 from pserv.system.tasks import Task
 
 if TYPE_CHECKING:
     from pserv.supervisor.main import Session
-
-
-_LAST_PATIENCE = 2.0
-"""Seconds that the end of the daemon waits until the files of a service are gone."""
 
 
 class Resolving:
@@ -42,10 +41,10 @@ class Resolving:
         self._session = session
         self._supervisor = session.supervisor
         self._open: dict[str, Task[None]] = {}
-        self._delivered: dict[str, ServiceSpec] = {}
-        """Whose secrets are files now, and how they were declared then."""
         self._planned: tuple[Document, dict[str, Values]] | None = None
         self._supervisor.bus.call(self._changed)
+        self.delivering = Delivering(session)
+        self.sharing = Sharing(session.tasks, session.clock.now)
         self.refreshing = Refreshing(session, self)
 
     # A step of a life
@@ -65,7 +64,7 @@ class Resolving:
 
     def look(self) -> None:
         """Go on where `stop` was called, or another supervisor died; or as a new configuration says."""
-        self.known(self._supervisor.specs)
+        self.delivering.known(self._supervisor.specs)
         self.refreshing.look()
         for name, life in self._supervisor.lives.items():
             if life.phase is Phase.WAITING and life.anew and not life.resting:
@@ -74,13 +73,16 @@ class Resolving:
     def _over(self, name: str, task: Task[None]) -> None:
         if self._open.get(name) is task:
             del self._open[name]
+        waiting = (life.phase is Phase.WAITING and life.anew for life in self._supervisor.lives.values())
+        if not self._open and not any(waiting):
+            self.sharing.forget()
 
     async def _step(self, name: str) -> None:
         why = ""
         while name in self._supervisor.specs:
             spec = self._supervisor.specs[name]
             try:
-                values = await self._read(name, spec)
+                values = await self._read(name, spec, self._supervisor.lives[name].since)
                 why = ""
             except Unread as unread:
                 why = str(unread)
@@ -95,34 +97,27 @@ class Resolving:
             self.take(name, values)
             self._supervisor.post(name, Resolved())
 
-    async def _read(self, name: str, spec: ServiceSpec) -> Values:
-        """Read all of a service, and write what is delivered as files. Raises Unread."""
-        values = await sources.read(self._session, spec)
-        await self.deliver(name, spec, values)
+    def asked(
+        self,
+        name: str,
+        spec: ServiceSpec,
+        *,
+        since: float | None = None,
+        document: Document | None = None,
+        only: frozenset[str] | None = None,
+    ) -> Asked:
+        """What is to be read of a service; by default from now on, and as the configuration is now."""
+        private = (document or self._supervisor.document).private.get(service_of(name), ())
+        return Asked(spec, self._session.clock.now() if since is None else since, private, only)
+
+    async def _read(self, name: str, spec: ServiceSpec, since: float | None = None) -> Values:
+        """Read all of a service, and write what is delivered as files. Raises Unread.
+
+        `since`: services that were told to start together, and wait for others meanwhile, get the same.
+        """
+        values = await sources.read(self._session, self.asked(name, spec, since=since))
+        await self.delivering.deliver(name, spec, values)
         return values
-
-    async def deliver(self, name: str, spec: ServiceSpec, values: Values) -> None:
-        """Write the secrets that are files. Raises Unread."""
-        files = references.delivered(spec)
-        if not files:
-            return
-        folder = self._supervisor.places.secrets
-        paths = [
-            [references.place(name, each, secret, folder), values.secrets[each]]
-            for each, secret in files.items()
-            if each in values.secrets
-        ]
-        asked = {"folder": f"{folder}/{name}", "files": paths, **_user(spec)}
-        try:
-            await sources.fetch(self._session, {"write": asked}, sources.PATIENCE)
-        except Unread as unread:
-            raise Unread(f"cannot deliver secret {', '.join(files)}: {unread}") from None
-        self._delivered[name] = spec
-
-    async def remove_all(self) -> None:
-        """The files of all services: the daemon ends."""
-        for name in list(self._delivered):
-            await self._remove(name)
 
     # Before a restart or a reload
 
@@ -135,7 +130,7 @@ class Resolving:
             try:
                 if isinstance(outcome, str):
                     raise Unread(outcome)
-                await self.deliver(name, read[name], outcome)
+                await self.delivering.deliver(name, read[name], outcome)
             except Unread as unread:
                 failed[name] = str(unread)
                 continue
@@ -159,18 +154,22 @@ class Resolving:
         if self._supervisor.specs.get(name) is spec:
             self.take(name, values)
 
-    async def _side_by_side(self, specs: Mapping[str, ServiceSpec]) -> dict[str, Values | str]:
+    async def _side_by_side(
+        self, specs: Mapping[str, ServiceSpec], document: Document | None = None
+    ) -> dict[str, Values | str]:
         """What was read of each, or why it was not."""
-        tasks = {name: self._session.tasks.spawn(self._outcome(name, spec)) for name, spec in specs.items()}
+        now = self._session.clock.now()
+        asked = {name: self.asked(name, spec, since=now, document=document) for name, spec in specs.items()}
+        tasks = {name: self._session.tasks.spawn(self._outcome(each)) for name, each in asked.items()}
         try:
             return {name: await task for name, task in tasks.items()}
         finally:
             for task in tasks.values():
                 task.cancel()
 
-    async def _outcome(self, name: str, spec: ServiceSpec) -> Values | str:
+    async def _outcome(self, asked: Asked) -> Values | str:
         try:
-            return await sources.read(self._session, spec)
+            return await sources.read(self._session, asked)
         except Unread as unread:
             return str(unread)
 
@@ -187,7 +186,7 @@ class Resolving:
             for name, spec in expanded.items()
             if references.needed(spec) and name in own and own[name].values is not None
         }
-        outcomes = await self._side_by_side(read)
+        outcomes = await self._side_by_side(read, document)
         planned = {name: values for name, values in outcomes.items() if isinstance(values, Values)}
         self._planned = document, planned
         for name, why in outcomes.items():
@@ -217,7 +216,7 @@ class Resolving:
         planned, self._planned = self._planned[1], None
         for name in list(planned):
             try:
-                await self.deliver(name, expanded[name], planned[name])
+                await self.delivering.deliver(name, expanded[name], planned[name])
             except Unread as unread:
                 self.trouble(name, str(unread))
                 del planned[name]
@@ -238,18 +237,7 @@ class Resolving:
         if change.service in self._open and (life is None or life.phase is not Phase.WAITING):
             self._open.pop(change.service).cancel()
         if change.kind == "removed":
-            self._session.tasks.spawn(self._remove(change.service))
-
-    async def _remove(self, name: str) -> None:
-        spec = self._delivered.pop(name, None)
-        if spec is None:
-            return
-        paths = [secret.path for secret in references.delivered(spec).values() if secret.path is not None]
-        asked = {"folder": f"{self._supervisor.places.secrets}/{name}", "files": paths, **_user(spec)}
-        try:
-            await sources.fetch(self._session, {"remove": asked}, _LAST_PATIENCE)
-        except Unread as unread:
-            self._session.log(f"the files of the secrets of {name} may still be there: {unread}")
+            self._session.tasks.spawn(self.delivering.remove(change.service))
 
     # What is known
 
@@ -290,17 +278,6 @@ class Resolving:
                 own.unread = kept["unread"]
             except (ValueError, TypeError, KeyError) as error:  # its next run has them read anew
                 self._session.bug(f"reading what is kept of the values of {name}", error)
-
-    def known(self, specs: Mapping[str, ServiceSpec]) -> None:
-        """What an earlier supervisor has delivered as files."""
-        records = self._supervisor.records
-        for name, spec in specs.items():
-            if references.delivered(spec) and name in records and records[name].values is not None:
-                self._delivered.setdefault(name, spec)
-
-
-def _user(spec: ServiceSpec) -> Message:
-    return {"user": spec.user, "group": spec.group, "groups": spec.supplementary_groups}
 
 
 def _detail(text: str) -> OptionChange:

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Collection
 from io import FileIO
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from pserv.keeper import quickjson
 from pserv.keeper.protocol import Message
@@ -35,28 +38,42 @@ class Unread(Exception):
     """Why one of them could not be read: names it, and never a value."""
 
 
-async def read(session: Session, spec: ServiceSpec, only: frozenset[str] | None = None) -> Values:
-    """All of a service, side by side; with `only` just these of its secrets. Raises Unread with what is wrong first."""
-    secrets = {name: secret for name, secret in spec.secrets.items() if only is None or name in only}
-    asked = [name for name, secret in secrets.items() if secret.kind == "exec"]
-    commands = {name: session.tasks.spawn(_answer(session, secrets[name])) for name in asked}
+class Asked(msgspec.Struct, frozen=True):
+    """What is to be read of a service."""
+
+    spec: ServiceSpec
+    since: float
+    """What another service had read at this time, or later, serves as well."""
+    private: Collection[str] = ()
+    """Options that are not shown: "secrets.DB"."""
+    only: frozenset[str] | None = None
+    """Just these of its secrets."""
+
+
+async def read(session: Session, asked: Asked) -> Values:
+    """All of a service, side by side. Raises Unread with what is wrong first."""
+    only = asked.only
+    secrets = {name: secret for name, secret in asked.spec.secrets.items() if only is None or name in only}
+    by_command = [name for name, secret in secrets.items() if secret.kind == "exec"]
+    commands = {name: session.tasks.spawn(_answer(session, secrets[name], asked.since)) for name in by_command}
     try:
-        found = await _fetched(session, spec, secrets, files=only is None)
+        found = await _fetched(session, asked, secrets)
         for name, task in commands.items():
             found.secrets[name], why = await task
             if why:
-                raise Unread(_told(name, secrets[name], why))
+                raise Unread(_told(name, secrets[name], why, asked))
     finally:
         for task in commands.values():
             task.cancel()
     for name, value in found.secrets.items():
         if problem := _problem(value, secrets[name]):
-            raise Unread(_told(name, secrets[name], problem))
+            raise Unread(_told(name, secrets[name], problem, asked))
     return found
 
 
-def _told(name: str, secret: Secret, why: str) -> str:
-    return f"cannot read secret {name}: {why}; see for yourself: {secret.by_hand(name)}"
+def _told(name: str, secret: Secret, why: str, asked: Asked) -> str:
+    how = "run its command by hand" if f"secrets.{name}" in asked.private else secret.by_hand(name)
+    return f"cannot read secret {name}: {why}; see for yourself: {how}"
 
 
 def _problem(value: str, secret: Secret) -> str:
@@ -72,7 +89,7 @@ async def fetch(session: Session, asked: Message, limit: float) -> Message:
     """What a fork of the keeper answers (`pserv.fetching`). Raises Unread."""
     argument = quickjson.dumps({**asked, "limit": limit})
     try:
-        async with session.tasks.timeout(limit + KILLED):
+        async with session.on_demand.resolving.sharing.turn, session.tasks.timeout(limit + KILLED):
             _, fds = await session.keeper.request({"op": "fork", "role": "fetcher", "argument": argument})
             async with Reader(session.tasks, socket.socket(fileno=fds[0])) as reader:
                 data = await read_all(reader)
@@ -89,7 +106,7 @@ async def fetch(session: Session, asked: Message, limit: float) -> Message:
     return answer
 
 
-async def _fetched(session: Session, spec: ServiceSpec, secrets: dict[str, Secret], *, files: bool) -> Values:
+async def _fetched(session: Session, asked: Asked, secrets: dict[str, Secret]) -> Values:
     """The env files, and the secrets that no command is asked for."""
     wanted: dict[str, dict[str, str]] = {}
     limit = PATIENCE
@@ -97,23 +114,32 @@ async def _fetched(session: Session, spec: ServiceSpec, secrets: dict[str, Secre
         if secret.kind != "exec":
             wanted[name] = {"env": secret.env} if secret.env is not None else {"file": secret.where(name)}
             limit = min(limit, secret.timeout)
-    env_files = [[file.path, file.required, file.format] for file in spec.env_file] if files else []
+    files = asked.spec.env_file if asked.only is None else ()
+    env_files = [[file.path, file.required, file.format] for file in files]
     if not wanted and not env_files:
         return Values(secrets={})
-    answer = await fetch(session, {"read": {"env_files": env_files, "secrets": wanted}}, limit)
+    question = {"read": {"env_files": env_files, "secrets": wanted}}
+    what = f"files {quickjson.dumps([question, limit])}"
+    answer = await session.on_demand.resolving.sharing.read(what, asked.since, lambda: fetch(session, question, limit))
     for name, why in answer["unread"].items():
-        raise Unread(_told(name, secrets[name], why))
+        raise Unread(_told(name, secrets[name], why, asked))
     return Values(tuple((name, value, where) for name, value, where in answer["files"]), dict(answer["secrets"]))
 
 
-async def _answer(session: Session, secret: Secret) -> tuple[str, str]:
+async def _answer(session: Session, secret: Secret, since: float) -> tuple[str, str]:
     """What the command of a secret prints, or why it could not be had."""
+    what = f"command {quickjson.dumps([secret.exec, secret.timeout, session.supervisor.places.root])}"
     try:
-        return await _command(session, secret), ""
+        return await session.on_demand.resolving.sharing.read(what, since, lambda: _in_turn(session, secret)), ""
     except Unread as unread:
         return "", str(unread)
     except (PservError, OSError) as error:  # such as EMFILE, or a keeper that is gone
         return "", f"cannot run its command: {error}"
+
+
+async def _in_turn(session: Session, secret: Secret) -> str:
+    async with session.on_demand.resolving.sharing.turn:
+        return await _command(session, secret)
 
 
 async def _command(session: Session, secret: Secret) -> str:
