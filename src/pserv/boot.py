@@ -121,16 +121,19 @@ def _complete(boot: Boot, asked: Start, path: str, loading: Loading) -> None:
     boot.lock_fd = claiming.lock(os.path.join(boot.state_dir, claiming.LOCK), path)
     claiming.sign(boot.lock_fd, path)
     boot.sockets = [claiming.listen(path).detach()]
-    try:
-        store.write(boot.state_dir, data)
-    except OSError as error:
-        print(  # noqa: T201
-            f"pserv: cannot keep the configuration in {boot.state_dir}: {error.strerror}", file=sys.stderr
-        )
+    boot.meanwhile = lambda: _keep(boot.state_dir, data)
     boot.paths = [path, *claiming.alias(boot.run_dir, str(accepted["name"]), boot.name)]
     boot.name = str(accepted["name"])
     boot.document_fd = memory.holding(data)
     boot.shutdown_timeout = float(accepted.get("daemon", {}).get("shutdown_timeout", 90.0)) + 5.0
+
+
+def _keep(folder: str, data: bytes) -> None:
+    """A disk may take its time (fsync(2)), so this is done while the supervisor thinks of the first services."""
+    try:
+        store.write(folder, data)
+    except OSError as error:
+        print(f"pserv: cannot keep the configuration in {folder}: {error.strerror}", file=sys.stderr)  # noqa: T201
 
 
 def show_title(files: list[str]) -> None:

@@ -321,3 +321,35 @@ except SystemExit as error:
 def test_the_supervisor_of_a_boot_that_is_refused_is_gone_before_the_keeper(tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", REFUSED], cwd=tmp_path, timeout=PATIENCE, check=False)
     assert ended.returncode == 7
+
+
+MEANWHILE = """
+import os, select, sys
+from pserv.keeper.main import Boot, run
+from pserv.keeper.protocol import Channel
+
+def supervisor(channel, argument):
+    table = Channel(channel)
+    select.select([table], [], [])
+    assert table.receive()[0]
+    os.write(write_end, b"has the table")
+    table.send({"op": "finish", "code": 3})
+    select.select([table], [], [])  # "end"
+
+def wait():
+    assert boot.meanwhile is None, "it would be done again by a successor"
+    assert os.read(read_end, 100) == b"has the table"
+
+def complete():
+    boot.meanwhile = wait
+
+read_end, write_end = os.pipe()
+boot = Boot("1", "name", "run", "state", "cookie", complete=complete, kept=(write_end,))
+sys.exit(run(boot, {"supervisor": supervisor}))
+"""
+
+
+def test_what_may_wait_is_done_when_the_supervisor_has_its_table(tmp_path: Path) -> None:
+    """Else a disk that takes its time for a file would hold up the first services."""
+    ended = subprocess.run([sys.executable, "-c", MEANWHILE], cwd=tmp_path, timeout=PATIENCE, check=False)
+    assert ended.returncode == 3

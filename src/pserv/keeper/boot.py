@@ -19,13 +19,13 @@ class Boot:
     SIGKILL. `ack_timeout`: a report so old replaces the supervisor. `drain_timeout`: an end is told after it, whether
     the logger has written all or not. `logger_patience`: so long the logger may take for each stream at the end.
     `complete` fills in what is not known from the beginning (`name`, `sockets`, `paths`, `document_fd`,
-    `shutdown_timeout`), or raises.
+    `shutdown_timeout`), or raises. `meanwhile`, if it sets that, is done once, when the supervisor is at work.
     """
 
     __slots__ = (
         "ack_timeout", "complete", "cookie", "document_fd", "drain_timeout", "end_patience", "extra", "kept",
-        "lease_fd", "lock_fd", "log", "logger_patience", "name", "paths", "ready_fd", "run_dir", "shutdown_timeout",
-        "sockets", "state_dir", "version",
+        "lease_fd", "lock_fd", "log", "logger_patience", "meanwhile", "name", "paths", "ready_fd", "run_dir",
+        "shutdown_timeout", "sockets", "state_dir", "version",
     )  # fmt: skip
 
     def __init__(
@@ -69,5 +69,6 @@ class Boot:
         self.ack_timeout = ack_timeout
         self.drain_timeout = drain_timeout
         self.complete = complete
+        self.meanwhile: Callable[[], None] | None = None
         self.end_patience = end_patience
         self.logger_patience = logger_patience

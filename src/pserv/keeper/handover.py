@@ -26,6 +26,8 @@ CHECK = -1
 
 _PLAIN = ("at", "drained", "folder", "gone", "key", "killing", "lines", "number", "pid", "printed", "reaped", "state",
           "status", "told")  # fmt: skip
+_ONCE = ("complete", "kept", "meanwhile", "version")
+"""Of what a keeper was started with: the successor has its own, or no use for it."""
 _BOOT_FDS = ("lock_fd", "document_fd", "lease_fd", "ready_fd")
 
 
@@ -70,7 +72,7 @@ def describe(keeper: Keeper) -> tuple[Message, list[int]]:
         fds += [fd for fd in (run.pidfd, run.inbox.ready, _number(run.inbox)) if fd >= 0]
     root = keeper.spawning.cgroups
     return {
-        "boot": {name: getattr(boot, name) for name in boot.__slots__ if name not in ("complete", "kept", "version")},
+        "boot": {name: getattr(boot, name) for name in boot.__slots__ if name not in _ONCE},
         "original": {name: getattr(keeper.original, name) for name in Original.__slots__},
         "facts": keeper.facts,
         "capabilities": keeper.capabilities,
