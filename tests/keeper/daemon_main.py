@@ -9,8 +9,8 @@ import socket
 import sys
 from typing import Any
 
+from pserv.keeper.channel import Channel
 from pserv.keeper.main import Boot, resume, run
-from pserv.keeper.protocol import Channel
 
 CONTROL = os.environ.get("PSERV_TEST_CONTROL", "")
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pserv.keeper import cgroup, leftovers
-from pserv.keeper.protocol import Channel, Message
+from pserv.keeper.channel import Channel
+from pserv.keeper.protocol import Message
 
 PATIENCE = 20.0
 """Seconds until a test that waits for what never comes fails; nothing here depends on its length."""

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pserv.keeper.protocol import Channel, Message, pair
+from pserv.keeper.channel import Channel, pair
+from pserv.keeper.protocol import Message
 from tests.logger.forks import Forks
 
 PATIENCE = 20.0

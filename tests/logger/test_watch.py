@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 
-from pserv.keeper.protocol import pair
+from pserv.keeper.channel import pair
 from pserv.logger.journal import Journal
 from pserv.logger.pump import Pump
 from pserv.logger.streams import Stream

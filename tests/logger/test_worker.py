@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pserv.keeper.protocol import Channel, pair
+from pserv.keeper.channel import Channel, pair
 from tests.logger.pretend_keeper import PATIENCE, PretendKeeper, Seat
 from tests.stillness import still
 

@@ -8,8 +8,9 @@ import socket
 import sys
 from collections.abc import Callable
 
+from pserv.keeper.channel import Channel, ProtocolError
 from pserv.keeper.loop import READ, WRITE, Loop
-from pserv.keeper.protocol import Channel, Message, ProtocolError
+from pserv.keeper.protocol import Message
 
 Trace = Callable[[str, Message], None]
 """`trace("sent supervisor" | "received logger/1" | ..., message)`: for tests that stop at a message boundary."""

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from pserv.keeper import child, host
-from pserv.keeper.protocol import pair
+from pserv.keeper.channel import pair
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

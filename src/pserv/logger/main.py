@@ -8,7 +8,8 @@ import signal
 import socket
 import sys
 
-from pserv.keeper.protocol import Channel, Message
+from pserv.keeper.channel import Channel
+from pserv.keeper.protocol import Message
 from pserv.logger.journal import Journal
 from pserv.logger.pump import Pump
 from pserv.logger.worker import Worker

@@ -6,7 +6,8 @@ import math
 import os
 import time
 
-from pserv.keeper.protocol import Channel, Message, ProtocolError
+from pserv.keeper.channel import Channel, ProtocolError
+from pserv.keeper.protocol import Message
 from pserv.logger.facts import Facts
 from pserv.logger.heat import NAP
 from pserv.logger.poller import Poller

@@ -7,7 +7,8 @@ import socket
 from collections.abc import Awaitable, Callable
 
 from pserv.keeper import quickjson
-from pserv.keeper.protocol import Channel, Message
+from pserv.keeper.channel import Channel
+from pserv.keeper.protocol import Message
 from pserv.model.spec import Document
 from pserv.model.states import Goal
 from pserv.rules import references

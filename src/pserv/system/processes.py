@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from pserv.keeper.channel import Channel
 from pserv.keeper.loop import READ, WRITE
-from pserv.keeper.protocol import Channel, Message
+from pserv.keeper.protocol import Message
 from pserv.model.errors import PservError
 from pserv.system.futures import Cancelled, Future
 from pserv.system.tasks import Tasks
