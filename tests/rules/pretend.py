@@ -47,7 +47,7 @@ from pserv.model.events import (
 )
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Goal, Life, Phase, Result, State
-from pserv.rules import forking, machine, restart
+from pserv.rules import forking, machine, restart, standing
 
 LIVING = frozenset({Phase.STARTING, Phase.RUNNING, Phase.STOPPING, Phase.ENDING})
 HOOKED = frozenset({Phase.PREPARING, Phase.CLOSING, Phase.CLEANING})
@@ -407,7 +407,7 @@ class World:
             assert life.ready_at is None, "ready, and not running"
         if life.phase not in LIVING | HOOKED:
             assert (life.ready_at, life.well_at, life.health, life.extended) == (None, None, "", None)
-        assert (life.phase is Phase.RUNNING and machine.settled(life)) <= (life.ready_at is not None)
+        assert (life.phase is Phase.RUNNING and standing.settled(life)) <= (life.ready_at is not None)
         assert not life.hung or life.phase in LIVING | HOOKED
 
     def check_sockets(self, life: Life) -> None:

@@ -1,4 +1,4 @@
-"""The machine cell by cell, the guard against late news, and what counts as settled."""
+"""The machine cell by cell, and the guard against late news."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from pserv.model.events import (
     Unready,
     WatchdogExpired,
 )
-from pserv.model.states import Goal, Life, Phase, State
+from pserv.model.states import Life, Phase, State
 from pserv.rules import machine
 from pserv.rules.machine import TABLE
 
 from .cases import CASES
-from .lives import BAD, OK, RUN, SPEC, Case, running
+from .lives import RUN, SPEC, Case, running
 
 NEWS: tuple[type[Event], ...] = (Ready, Unready, Healthy, Unhealthy, WatchdogExpired, Extended, MainChanged)
 """What comes of a run that lives; of another it is late, whatever the phase."""
@@ -102,32 +102,3 @@ def test_a_missing_cell_is_told_as_refused() -> None:
 
 def test_every_phase_has_a_public_state() -> None:
     assert {phase.state for phase in Phase} == set(State)
-
-
-@pytest.mark.parametrize(
-    ("life", "settled", "succeeded"),
-    [
-        (Life(Phase.STOPPED, Goal.DOWN), True, True),
-        (Life(Phase.WAITING, Goal.UP), False, False),
-        (Life(Phase.LISTENING, Goal.UP), True, True),
-        (Life(Phase.PREPARING, Goal.UP), False, False),
-        (Life(Phase.WAITING, Goal.UP, resting=True), True, True),
-        (Life(Phase.STARTING, Goal.UP), False, False),
-        (Life(Phase.RUNNING, Goal.UP), False, False),
-        (Life(Phase.RUNNING, Goal.UP, ready_at=3.0), True, True),
-        (Life(Phase.STOPPING, Goal.UP), False, False),
-        (Life(Phase.CLOSING, Goal.DOWN), False, False),
-        (Life(Phase.ENDING, Goal.DOWN), False, False),
-        (Life(Phase.CLEANING, Goal.DOWN), False, False),
-        (Life(Phase.BACKOFF, Goal.UP, attempt=2), False, False),
-        (Life(Phase.BACKOFF, Goal.UP, attempt=3), True, False),
-        (Life(Phase.BACKOFF, Goal.UP, attempt=1, since=5.0, deadline=65.0), False, False),
-        (Life(Phase.BACKOFF, Goal.UP, attempt=1, since=5.0, deadline=65.1), True, False),
-        (Life(Phase.EXITED, Goal.UP, ended=OK), True, True),
-        (Life(Phase.EXITED, Goal.UP, ended=BAD), True, False),
-        (Life(Phase.FAILED, Goal.UP), True, False),
-    ],
-)
-def test_settled(life: Life, settled: bool, succeeded: bool) -> None:
-    assert machine.settled(life) is settled
-    assert machine.succeeded(life) is succeeded

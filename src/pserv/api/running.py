@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from pserv.api import operations as op
 from pserv.model.events import Change
 from pserv.model.states import Phase
-from pserv.rules import ending, machine
+from pserv.rules import ending, standing
 from pserv.supervisor.main import Session
 
 NEXT = (Phase.WAITING, Phase.PREPARING, Phase.STARTING)
@@ -28,7 +28,9 @@ async def run(session: Session, name: str, request: op.RunNow) -> AsyncGenerator
             yield op.Ended(0, life.reason)
             return
         order = life.order
-        while name in lives and not (machine.over(life := lives[name]) or (life.order != order and life.phase in NEXT)):
+        while name in lives and not (
+            standing.over(life := lives[name]) or (life.order != order and life.phase in NEXT)
+        ):
             change = await listener.get()
             if isinstance(change, Change) and change.service == name:
                 yield op.Progress(change)

@@ -45,11 +45,11 @@ from pserv.model.events import (
     WatchdogExpired,
 )
 from pserv.model.spec import ServiceSpec
-from pserv.model.states import Goal, Life, Phase, Result
+from pserv.model.states import Life, Phase
 from pserv.rules import aftermath, due, forking, hooks, readiness, starting, stopping
 from pserv.rules.decision import Decision, stay
 
-__all__ = ["TABLE", "Cell", "Decision", "Table", "decide", "settled", "succeeded"]
+__all__ = ["TABLE", "Cell", "Decision", "Table", "decide"]
 
 Move = Callable[[ServiceSpec, Life, Any, Situation], Decision]
 """The third argument is of the event type that the cell stands under."""
@@ -83,9 +83,6 @@ OVER_FAILED = (CLEANING, *WANTED, BACKOFF)
 
 ENDED = (CLEANING, STOPPED, *WANTED, BACKOFF)
 """Where the end of a run that was to be stopped leads."""
-
-LONG = 60.0
-"""Seconds of a back-off that no command waits for."""
 
 TABLE: Table = {
     # phase, event: what is done, where it may lead
@@ -288,40 +285,4 @@ def _late(life: Life, event: Event, now: float) -> bool:
             return life.phase is not WAITING or life.resting or not life.anew
         case DeadlinePassed():
             return life.deadline is None or now < life.deadline
-    return False
-
-
-def settled(life: Life) -> bool:
-    """Whether commands have waited enough: up and ready, at rest or until something calls, in a third or long back-off.
-
-    A back-off is told as a failure, while it goes on being tried.
-    """
-    match life.phase:
-        case Phase.RUNNING:
-            return life.ready_at is not None
-        case Phase.BACKOFF:
-            return life.attempt >= 3 or (life.deadline is not None and life.deadline - life.since > LONG)
-        case Phase.WAITING:
-            return life.resting
-    return life.phase in (STOPPED, EXITED, FAILED, LISTENING)
-
-
-def over(life: Life) -> bool:
-    """Whether neither a run nor a try of it is under way."""
-    return life.phase in (STOPPED, EXITED, FAILED, LISTENING) or life.resting
-
-
-def succeeded(life: Life) -> bool:
-    """Whether a settled service is as it should be: up and ready, listening, done with success, or down as asked."""
-    match life.phase:
-        case Phase.RUNNING:
-            return life.ready_at is not None
-        case Phase.EXITED:
-            return life.ended is not None and life.ended.result is Result.SUCCESS
-        case Phase.STOPPED:
-            return life.goal is Goal.DOWN
-        case Phase.WAITING:
-            return life.resting
-        case Phase.LISTENING:
-            return True
     return False

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from pserv.model.errors import Refused
 from pserv.model.states import Goal, Life
-from pserv.rules import machine
+from pserv.rules import standing
 from pserv.supervisor.daemon_note import Kept, Rolling
 from pserv.supervisor.supervisor import Supervisor
 
@@ -96,9 +96,9 @@ class RollingRestart:
             except Refused as refused:
                 self._fail(name, refused.message)
             return True  # what was posted may have been handled already
-        if life is self._then or not machine.settled(life):
+        if life is self._then or not standing.settled(life):
             return False
-        if life.goal is Goal.UP and machine.succeeded(life):
+        if life.goal is Goal.UP and standing.succeeded(life):
             self._go_on(self.now.left[1:], self.now.by)
             return True
         self._fail(name, f"{life.state}: {life.reason}")

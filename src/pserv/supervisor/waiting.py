@@ -11,7 +11,7 @@ from pserv.model.events import Change
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import AT_REST, Goal, Life, Phase
 from pserv.model.status import Outcome
-from pserv.rules import machine
+from pserv.rules import standing
 from pserv.supervisor.rolling import RollingRestart
 from pserv.supervisor.supervisor import Clock, Supervisor
 from pserv.system.tasks import Tasks
@@ -22,11 +22,11 @@ Condition = Callable[[ServiceSpec, Life], bool | None]
 
 def settled(spec: ServiceSpec, life: Life) -> bool | None:
     """What waiting commands wait for after an action."""
-    if not machine.settled(life):
+    if not standing.settled(life):
         return None
     if life.goal is Goal.DOWN:
         return life.phase is Phase.STOPPED and not life.survivors
-    return machine.succeeded(life)
+    return standing.succeeded(life)
 
 
 def ready(spec: ServiceSpec, life: Life) -> bool | None:
@@ -154,7 +154,7 @@ def roll_outcomes(
     now = rolling.now
     for name in names:
         life = _life(supervisor, name)
-        told = outcome(name, life, name not in now.left and machine.succeeded(life), after)
+        told = outcome(name, life, name not in now.left and standing.succeeded(life), after)
         if name in rolling.untouched():
             told = replace(told, reason=f"not touched: the restart of {now.left[0]} failed")
         elif name in now.left and not now.failed:
