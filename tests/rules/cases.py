@@ -10,6 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from pserv.model.effects import Kill, Signal
 from pserv.model.events import (
     Configured,
     DeadlinePassed,
@@ -20,11 +21,9 @@ from pserv.model.events import (
     Gone,
     Healthy,
     Hurry,
-    Kill,
     MainChanged,
     Ready,
     Restart,
-    Signal,
     Spawned,
     SpawnFailed,
     Start,

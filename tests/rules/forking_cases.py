@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from pserv.model.events import Adopt, DeadlinePassed, Exited, Failed, Gone, MainChanged, MainUnknown, RunHook, Signal
+from pserv.model.effects import Adopt, Failed, RunHook, Signal
+from pserv.model.events import DeadlinePassed, Exited, Gone, MainChanged, MainUnknown
 from pserv.model.hooks import Hooks
 from pserv.model.states import Ended, HookRun, Life, Phase, Result
 

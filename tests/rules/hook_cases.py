@@ -7,28 +7,22 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from pserv.model.effects import EndHook, Failed, Kill, KillHook, RunHook, Signal, Spawn
 from pserv.model.events import (
     Configured,
     DeadlinePassed,
     DependenciesChanged,
-    EndHook,
     Event,
     Exited,
     Extended,
-    Failed,
     Gone,
     Healthy,
     HookEnded,
     HookGone,
     Hurry,
-    Kill,
-    KillHook,
     MainChanged,
     Ready,
     Restart,
-    RunHook,
-    Signal,
-    Spawn,
     Spawned,
     SpawnFailed,
     Start,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from pserv.model.effects import Failed, Listen, Signal, Spawn
 from pserv.model.events import (
     Configured,
     Connected,
@@ -13,15 +14,11 @@ from pserv.model.events import (
     DependenciesChanged,
     Event,
     Exited,
-    Failed,
     Gone,
     Hurry,
-    Listen,
     ListenFailed,
     Restart,
     Run,
-    Signal,
-    Spawn,
     Spawned,
     SpawnFailed,
     Start,

@@ -7,16 +7,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from pserv.model.effects import Effect, Listen, RunHook, Spawn
 from pserv.model.errors import Refused
-from pserv.model.events import (
-    Effect,
-    Event,
-    Listen,
-    Restart,
-    RunHook,
-    Situation,
-    Spawn,
-)
+from pserv.model.events import Event, Restart, Situation
 from pserv.model.events import Run as RunNow
 from pserv.model.hooks import Hook, Hooks
 from pserv.model.listening import Socket

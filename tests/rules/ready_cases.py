@@ -7,6 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from pserv.model.effects import Signal
 from pserv.model.events import (
     Configured,
     DeadlinePassed,
@@ -14,7 +15,6 @@ from pserv.model.events import (
     Healthy,
     MainChanged,
     Ready,
-    Signal,
     Spawned,
     Unhealthy,
     Unready,

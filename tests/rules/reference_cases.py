@@ -7,15 +7,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from pserv.model.effects import Resolve, Spawn
 from pserv.model.events import (
     Configured,
     DeadlinePassed,
     DependenciesChanged,
-    Resolve,
     Resolved,
     Restart,
     Run,
-    Spawn,
     Start,
     Unresolved,
 )

@@ -7,14 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from pserv.model.events import (
-    Exited,
-    Failed,
-    Gone,
-    Signal,
-    Spawned,
-    SpawnFailed,
-)
+from pserv.model.effects import Failed, Signal
+from pserv.model.events import Exited, Gone, Spawned, SpawnFailed
 from pserv.model.states import Ended, Goal, Phase, Result
 
 from .lives import (

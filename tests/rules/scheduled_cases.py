@@ -7,21 +7,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from pserv.model.effects import EndHook, Failed, KillHook, RunHook, Signal, Spawn
 from pserv.model.events import (
     ClockChanged,
     Configured,
     DeadlinePassed,
     DependenciesChanged,
-    EndHook,
     Exited,
-    Failed,
     HookEnded,
     HookGone,
-    KillHook,
     Run,
-    RunHook,
-    Signal,
-    Spawn,
     SpawnFailed,
     Start,
     Stop,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from pserv.model.events import DeadlinePassed, DependenciesChanged, Situation, Spawn
+from pserv.model.effects import Spawn
+from pserv.model.events import DeadlinePassed, DependenciesChanged, Situation
 from pserv.model.needs import Need
 from pserv.model.probe import Health
 from pserv.model.spec import ServiceSpec

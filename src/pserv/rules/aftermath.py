@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from pserv.model.events import (
-    Configured,
-    Effect,
-    Exited,
-    Failed,
-    Gone,
-    ListenFailed,
-    Signal,
-    Situation,
-    SpawnFailed,
-    Unresolved,
-)
+from pserv.model.effects import Effect, Failed, Signal
+from pserv.model.events import Configured, Exited, Gone, ListenFailed, Situation, SpawnFailed, Unresolved
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Ended, Goal, Life, Phase, Result, State
 from pserv.rules import due, hooking, lazy, restart, schedule

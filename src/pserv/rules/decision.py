@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from pserv.model import units
-from pserv.model.events import Effect, Event, Situation
+from pserv.model.effects import Effect
+from pserv.model.events import Event, Situation
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import AT_REST, Goal, Life, Phase
 from pserv.rules import restart

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from pserv.model.events import Adopt, Exited, Gone, MainChanged, MainUnknown, Ready, Situation
+from pserv.model.effects import Adopt
+from pserv.model.events import Exited, Gone, MainChanged, MainUnknown, Ready, Situation
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Ended, Life, Phase, Result
 from pserv.rules import aftermath, readiness, restart, stopping

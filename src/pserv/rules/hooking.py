@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from pserv.model.events import EndHook, HookEnded, HookGone, KillHook, RunHook, Situation
+from pserv.model.effects import EndHook, KillHook, RunHook
+from pserv.model.events import HookEnded, HookGone, Situation
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import HookRun, Life, Phase
 from pserv.rules import schedule

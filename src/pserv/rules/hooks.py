@@ -5,20 +5,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from pserv.model import units
-from pserv.model.events import (
-    DeadlinePassed,
-    Effect,
-    Exited,
-    Failed,
-    Gone,
-    HookEnded,
-    HookGone,
-    Hurry,
-    Kill,
-    Restart,
-    Situation,
-    Stop,
-)
+from pserv.model.effects import Effect, Failed, Kill
+from pserv.model.events import DeadlinePassed, Exited, Gone, HookEnded, HookGone, Hurry, Restart, Situation, Stop
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Ended, Goal, Life, Phase, Result
 from pserv.rules import aftermath, hooking, schedule, starting, stopping

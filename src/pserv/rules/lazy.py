@@ -10,7 +10,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from pserv.model import listening
-from pserv.model.events import Listen, ListenFailed, Situation
+from pserv.model.effects import Listen
+from pserv.model.events import ListenFailed, Situation
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Ended, Life, Phase, Result
 from pserv.rules import restart

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from pserv.model.effects import Resolve, Spawn
 from pserv.model.events import (
     Configured,
     Connected,
     DeadlinePassed,
     DependenciesChanged,
-    Resolve,
     Resolved,
     Restart,
     Situation,
-    Spawn,
     Spawned,
     Start,
 )

@@ -5,15 +5,14 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from pserv.model import units
+from pserv.model.effects import Kill, Signal
 from pserv.model.events import (
     Configured,
     DeadlinePassed,
     Extended,
     Hurry,
-    Kill,
     MainChanged,
     Restart,
-    Signal,
     Situation,
     Spawned,
     Start,

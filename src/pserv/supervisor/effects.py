@@ -5,21 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from pserv.keeper.protocol import Message
-from pserv.model.events import (
-    Adopt,
-    Configured,
-    Effect,
-    EndHook,
-    Event,
-    Failed,
-    Kill,
-    KillHook,
-    Listen,
-    Resolve,
-    RunHook,
-    Signal,
-    Spawn,
-)
+from pserv.model.effects import Adopt, Effect, EndHook, Failed, Kill, KillHook, Listen, Resolve, RunHook, Signal, Spawn
+from pserv.model.events import Configured, Event
 from pserv.model.spec import ServiceSpec
 from pserv.model.states import Crash, Life, Phase
 from pserv.supervisor import given, hook_runs

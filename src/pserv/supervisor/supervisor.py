@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from pserv.keeper.protocol import Message
+from pserv.model.effects import Failed, Resolve
 from pserv.model.errors import Refused
 from pserv.model.events import (
     Change,
@@ -17,9 +18,7 @@ from pserv.model.events import (
     DeadlinePassed,
     Event,
     Exited,
-    Failed,
     HookEnded,
-    Resolve,
     Run,
     Situation,
     Start,
