@@ -24,7 +24,9 @@ from pserv.model.kinds import ALL
 from pserv.model.log import Rotate
 from pserv.model.needs import Need
 from pserv.model.probe import File, Health, Http, Log, Ready, Tcp, Unix
-from pserv.model.spec import Backoff, Document, ServiceSpec, Stop, StopStep
+from pserv.model.restart import Backoff
+from pserv.model.spec import Document, ServiceSpec
+from pserv.model.stop import Stop, StopStep
 from tests.config import specs
 
 PATIENT = settings(deadline=None)

@@ -32,8 +32,8 @@ from pserv.model.events import (
     Unready,
     WatchdogExpired,
 )
-from pserv.model.spec import Stop as StopSpec
 from pserv.model.states import Goal, Life, Phase, Result
+from pserv.model.stop import Stop as StopSpec
 from pserv.rules.machine import TABLE
 
 from .forking_cases import backgrounds

@@ -14,9 +14,10 @@ from pserv.model.events import Run as RunNow
 from pserv.model.hooks import Hook, Hooks
 from pserv.model.listening import Socket
 from pserv.model.probe import Health, Ready, Tcp
-from pserv.model.spec import ServiceSpec, StopStep
-from pserv.model.spec import Stop as StopSpec
+from pserv.model.spec import ServiceSpec
 from pserv.model.states import Due, Ended, Goal, HookRun, Life, Phase, Result
+from pserv.model.stop import Stop as StopSpec
+from pserv.model.stop import StopStep
 from pserv.rules import machine
 
 NOW = 100.0

@@ -21,8 +21,8 @@ from pserv.model.events import (
     WatchdogExpired,
 )
 from pserv.model.probe import Health
-from pserv.model.spec import Stop as StopSpec
 from pserv.model.states import Life, Phase, Result
+from pserv.model.stop import Stop as StopSpec
 
 from .lives import (
     BRIEF,

@@ -23,7 +23,8 @@ from pserv.model.events import (
     Unhealthy,
 )
 from pserv.model.hooks import Hooks
-from pserv.model.spec import Backoff, ServiceSpec
+from pserv.model.restart import Backoff
+from pserv.model.spec import ServiceSpec
 from pserv.model.states import Due, Ended, Goal, HookRun, Life, Phase, Result
 from pserv.rules.decision import stay
 from pserv.rules.machine import TABLE

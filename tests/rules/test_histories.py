@@ -14,9 +14,11 @@ from pserv.model.events import DeadlinePassed, Event, Exited, Hurry, Restart, Si
 from pserv.model.hooks import Hook, Hooks
 from pserv.model.listening import Socket
 from pserv.model.probe import Health, Ready, Tcp
-from pserv.model.spec import Backoff, Policy, ServiceSpec, StopStep
-from pserv.model.spec import Stop as StopSpec
+from pserv.model.restart import Backoff, Policy
+from pserv.model.spec import ServiceSpec
 from pserv.model.states import Goal, HookRun, Life, Phase
+from pserv.model.stop import Stop as StopSpec
+from pserv.model.stop import StopStep
 from pserv.rules import machine, restart
 from pserv.rules.hooking import PATIENCE
 from tests.rounds import EXAMPLES

@@ -13,9 +13,11 @@ from pserv.model.listening import Socket
 from pserv.model.log import Rate
 from pserv.model.needs import Need
 from pserv.model.probe import File, Health, Http, Log, Ready, Tcp, Unix
+from pserv.model.restart import Backoff
 from pserv.model.secrets import EnvFile, Secret
-from pserv.model.spec import Backoff, DaemonSpec, Document, Extends, ServiceSpec, Stop, StopStep
+from pserv.model.spec import DaemonSpec, Document, Extends, ServiceSpec
 from pserv.model.status import Placed
+from pserv.model.stop import Stop, StopStep
 from pserv.model.watching import Watch
 from pserv.rules import reload
 

@@ -12,8 +12,10 @@ from msgspec.structs import replace
 
 from pserv.model.events import Exited, SpawnFailed
 from pserv.model.probe import Health, Ready, Tcp
-from pserv.model.spec import Backoff, Policy, ServiceSpec, Stop, StopStep
+from pserv.model.restart import Backoff, Policy
+from pserv.model.spec import ServiceSpec
 from pserv.model.states import Ended, Goal, Life, Phase, Result
+from pserv.model.stop import Stop, StopStep
 from pserv.rules import restart
 
 SPEC = ServiceSpec(exec="web")

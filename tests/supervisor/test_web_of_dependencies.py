@@ -12,7 +12,8 @@ from pserv.keeper.protocol import Message
 from pserv.model.events import Healthy, Ready, Unhealthy, Unready
 from pserv.model.needs import Need
 from pserv.model.probe import Health
-from pserv.model.spec import Backoff, ServiceSpec
+from pserv.model.restart import Backoff
+from pserv.model.spec import ServiceSpec
 from pserv.model.states import AT_REST, Goal, Life, Phase
 from pserv.rules import conditions
 from tests.world import World

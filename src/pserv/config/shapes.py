@@ -13,8 +13,10 @@ from pserv.model.listening import Socket
 from pserv.model.log import Logging, Rate, Rotate
 from pserv.model.needs import Need
 from pserv.model.probe import File, Log, Tcp, Unix
+from pserv.model.restart import Backoff
 from pserv.model.secrets import EnvFile, Secret, Source
-from pserv.model.spec import Backoff, DaemonSpec, Extends, ServiceSpec, Stop, StopStep
+from pserv.model.spec import DaemonSpec, Extends, ServiceSpec
+from pserv.model.stop import Stop, StopStep
 from pserv.model.watching import Watch
 
 SHORT: Final[dict[type, str]] = {

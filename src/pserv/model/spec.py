@@ -1,4 +1,4 @@
-"""Every option a user may declare: type, default, one line of text, live or not. Decoding is in `config`.
+"""Every option of a service and of the daemon: type, default, one line of text, live or not. Decoding is in `config`.
 
 A field's type says how `config.decode` reads it, its text becomes the options page and the JSON Schema, its `live`
 flag is what `rules.reload` goes by: a new option is its line here and its use.
@@ -14,50 +14,18 @@ import msgspec
 from msgspec import Meta, Struct
 
 from pserv.model.hooks import Hooks, Reload
-from pserv.model.kinds import Arguments, CommandLine, Duration, Limit, Octal, Path, SignalNumber, Words, fixed, live
+from pserv.model.kinds import Arguments, CommandLine, Duration, Limit, Octal, Path, Words, fixed, live
 from pserv.model.listening import Socket
 from pserv.model.log import Logging
 from pserv.model.needs import Need
 from pserv.model.probe import Health, Ready
+from pserv.model.restart import Backoff, Policy
 from pserv.model.secrets import EnvFile, Secret
+from pserv.model.stop import Stop, StopStep
 from pserv.model.watching import Watch
 
 FORMAT = 1
 """Version of the accepted document; fields are only added within one version."""
-
-Policy = Literal["never", "on-failure", "on-watchdog", "on-abnormal", "on-success", "always"]
-
-
-class Backoff(Struct, frozen=True, forbid_unknown_fields=True):
-    """How long to wait before a restart; the first restart of a streak comes at once."""
-
-    strategy: Annotated[Literal["constant", "linear", "exponential"], live("How the delay grows.")] = "exponential"
-    initial: Annotated[Duration, live("Delay before the second restart of a streak.")] = 1.0
-    maximum: Annotated[Duration, live("No delay is longer; by default 30s, or `initial` where that is more.")] = 30.0
-    factor: Annotated[float, Meta(ge=1, le=100), live("Growth of the exponential strategy.")] = 2.0
-    jitter: Annotated[float, Meta(ge=0, le=1), live("Share of the delay added or removed at random.")] = 0.1
-
-
-class StopStep(Struct, frozen=True, forbid_unknown_fields=True):
-    """One signal and how long to wait after it. A user writes `{QUIT: 30s}`."""
-
-    signal: Annotated[SignalNumber, live("The signal.")]
-    timeout: Annotated[Duration, live("How long it is waited for before the next step.")]
-
-
-class Stop(Struct, frozen=True, forbid_unknown_fields=True):
-    """How a service is stopped. A user may write only the signal: `stop: QUIT`."""
-
-    signal: Annotated[SignalNumber, live("The signal that asks the service to end.")] = 15
-    timeout: Annotated[Duration, live("How long until everything left gets SIGKILL.")] = 10.0
-    scope: Annotated[
-        Literal["main", "group"] | None,
-        live("Who gets the signal: the main process, or its process group (the default for `shell`)."),
-    ] = None
-    steps: Annotated[
-        tuple[StopStep, ...],
-        live("Several signals in order, `[{QUIT: 30s}, {TERM: 5s}]`, instead of `signal` and `timeout`."),
-    ] = ()
 
 
 class Extends(Struct, frozen=True, forbid_unknown_fields=True):

@@ -8,7 +8,8 @@ import msgspec
 
 from pserv.model import units
 from pserv.model.events import Exited, SpawnFailed
-from pserv.model.spec import Backoff, Policy, ServiceSpec
+from pserv.model.restart import Backoff, Policy
+from pserv.model.spec import ServiceSpec
 from pserv.model.states import Ended, Life, Phase, Result
 
 FLOOR = 0.1
