@@ -8,8 +8,9 @@ import inspect
 import pytest
 
 from pserv.cli import help as help_page
+from pserv.cli.command import Command
 from pserv.cli.parse import VALUED, options_of, parse
-from pserv.cli.table import COMMANDS, Command
+from pserv.cli.table import COMMANDS
 from pserv.model.errors import ExitCode, UsageError
 
 VISIBLE = [command for command in COMMANDS if command.group]

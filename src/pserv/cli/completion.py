@@ -6,8 +6,9 @@ import os
 import sys
 
 from pserv.cli import terminal
+from pserv.cli.command import Option
 from pserv.cli.parse import VALUED, Arguments, options_of
-from pserv.cli.table import BY_NAME, COMMANDS, SIGNALS, Option
+from pserv.cli.table import BY_NAME, COMMANDS, SIGNALS
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
 if TYPE_CHECKING:

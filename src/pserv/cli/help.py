@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pserv.cli import terminal
+from pserv.cli.command import COMMON, Command, Option
 from pserv.cli.parse import Arguments, options_of
-from pserv.cli.table import COMMANDS, COMMON, Command, Option
+from pserv.cli.table import COMMANDS
 from pserv.cli.terminal import Screen, wrap
 
 GROUPS = ("Run", "Act", "Look", "Configure", "Pserv")

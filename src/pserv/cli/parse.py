@@ -5,7 +5,8 @@ GNU habits: options may stand anywhere, `--name=value` and `--name value`, `-n5`
 
 from __future__ import annotations
 
-from pserv.cli.table import BY_NAME, COMMANDS, COMMON, Command, Option
+from pserv.cli.command import COMMON, Command, Option
+from pserv.cli.table import BY_NAME, COMMANDS
 
 TYPE_CHECKING = False  # as in typing, which would cost 4 ms
 if TYPE_CHECKING:
