@@ -1,4 +1,4 @@
-"""A command of `pserv exec` under way: its output as it comes, its end as a shell tells it."""
+"""The operation `exec`: a command under way, its output as it comes, its end as a shell tells it."""
 
 from __future__ import annotations
 
@@ -6,19 +6,42 @@ import codecs
 import errno
 import os
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from io import FileIO
 
 from pserv.api import operations as op
 from pserv.keeper import memory
 from pserv.keeper.loop import READ
-from pserv.model.errors import PservError
-from pserv.rules import restart
+from pserv.model.errors import PservError, UsageError
+from pserv.rules import references, restart
 from pserv.supervisor.errands import Errand
 from pserv.supervisor.main import Session
+from pserv.system import launches
 from pserv.system.streams import Reader
 
 PIECE = 1 << 15
 """Bytes of output in one line of the reply, at most."""
+
+
+async def execute(session: Session, name: str, request: op.Execute) -> AsyncGenerator[op.Output | op.Ended, None]:
+    """Run a command as this service is run, to its end or until the time is over. Raises UsageError and Refused."""
+    if not request.argv:
+        raise UsageError("cannot run nothing: a command is missing", f"pserv exec {name} -- COMMAND")
+    supervisor = session.supervisor
+    if references.needed(supervisor.specs[name]) and supervisor.records[name].values is None:
+        await session.on_demand.resolving.first(name)
+    launch = launches.command_launch(supervisor.given(name), request.argv, supervisor.places, name)
+    deadline = None if request.timeout is None else session.tasks.time() + request.timeout
+    with Command(session, launch, request.stdin.encode()) as run:
+        try:
+            async with aclosing(run.output(deadline)) as pieces:
+                async for piece in pieces:
+                    yield piece
+            async with session.tasks.timeout_at(deadline):
+                report = await run.errand.ended
+            yield run.ended(report)
+        except TimeoutError:
+            yield op.Ended(124, f"not done after {request.timeout:g} s: killed")
 
 
 class Command:

@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import aclosing
 
 import msgspec
 
 from pserv import __version__
+from pserv.api import command, own_reloads, reading, reloads, restarting, running, settling, signals
 from pserv.api import operations as op
-from pserv.api import reading, reloads, running, settling
-from pserv.api.command import Command
 from pserv.api.peer import Peer
 from pserv.api.routing import Handler
 from pserv.keeper.protocol import PROTOCOL
 from pserv.model.errors import NoSuchService, Refused, UsageError
 from pserv.model.graph import Graph
 from pserv.model.names import service_of
-from pserv.model.states import Phase
-from pserv.model.status import Environment, KeptConfiguration, Launch, Outcome, Status, Story
-from pserv.rules import dependencies, references
-from pserv.rules.decision import signal_name
+from pserv.model.status import Environment, KeptConfiguration, Launch, Status, Story
 from pserv.rules.secrecy import hide, mask
 from pserv.rules.selection import select
 from pserv.supervisor import waiting
 from pserv.supervisor.daemon_status import daemon_status
 from pserv.supervisor.main import Session
 from pserv.supervisor.showing import show
-from pserv.system import launches
 
 STORY_LINES = 10
 """Last lines shown in a story."""
@@ -128,50 +123,16 @@ class Handlers:
         else:
             names = [name for name, spec in self._supervisor.specs.items() if spec.autostart]
         self._orders.start(names)
-        return self._settle(names, request)
+        return settling.settle(self._session, names, request)
 
     def do_stop(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         names = self._named("stop", request)
         left = self._orders.left_behind(names)
         self._orders.stop(names)
-        return self._settle(names, request, left)
+        return settling.settle(self._session, names, request, left)
 
-    async def do_restart(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
-        names = self._named("restart", request)
-        stale = [name for name in names if self._supervisor.stale(name)]
-        unread = await self._read_first(names)
-        names = [name for name in names if name not in unread]
-        note = f"{', '.join(stale)}: with the configuration as it was reloaded" if stale else ""
-        if request.rolling:
-            self._orders.roll(names)
-            steps = self._rolled(names, request.timeout) if request.wait else self._as_it_is(names, "")
-        else:
-            steps = self._settle(self._orders.restart(names), request, note)
-        async with aclosing(steps) as items:
-            async for item in items:
-                if unread and isinstance(item, op.Done):
-                    item = op.Done(False, (*self._not_restarted(unread), *item.outcomes), item.message)
-                yield item
-
-    async def _read_first(self, names: list[str]) -> dict[str, str]:
-        """Env files and secrets of what runs, so that a source that fails takes nothing down; why not, by name."""
-        supervisor = self._supervisor
-        restarted = dependencies.restarted_with(names, supervisor.specs, supervisor.lives)
-        read = [name for name in (*names, *restarted) if references.needed(supervisor.specs[name])]
-        running = [name for name in read if supervisor.lives[name].pid]
-        if not running:
-            return {}
-        unread = await self._session.on_demand.resolving.prepare(running)
-        for name in unread.keys() - set(names):
-            self._session.on_demand.resolving.keep_last(name, unread.pop(name))
-        return unread
-
-    def _not_restarted(self, unread: dict[str, str]) -> list[Outcome]:
-        lives = self._supervisor.lives
-        told = {name: f"cannot restart {name}: {why}; it runs on" for name, why in unread.items()}
-        return [
-            Outcome(name, False, lives[name].state, why, 0.0, lives[name].pid or None) for name, why in told.items()
-        ]
+    def do_restart(self, request: op.Act, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
+        return restarting.restart(self._session, self._named("restart", request), request)
 
     async def do_scale(self, request: op.ScaleTo, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         services = self._supervisor.document.services
@@ -182,7 +143,7 @@ class Handlers:
         fresh, surplus = self._orders.scale(request.counts)
         act = op.Act((), wait=request.wait, timeout=request.timeout)
         message = "" if fresh or surplus else "nothing changed"
-        async with aclosing(self._settle([*fresh, *surplus], act, message)) as changes:
+        async with aclosing(settling.settle(self._session, [*fresh, *surplus], act, message)) as changes:
             async for item in changes:
                 yield item
 
@@ -194,8 +155,8 @@ class Handlers:
     def do_wait(self, request: op.Wait, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         names = self._select(request.names)
         if request.until == "rolled":
-            return self._rolled(names, request.timeout)
-        return self._wait(names, waiting.CONDITIONS[request.until], request.timeout)
+            return restarting.rolled(self._session, names, request.timeout)
+        return settling.wait(self._session, names, waiting.CONDITIONS[request.until], request.timeout)
 
     async def do_reload(self, request: op.Reload, peer: Peer) -> AsyncIterator[op.Plan | op.Progress | op.Done]:
         async with aclosing(reloads.reload(self._session, request)) as items:
@@ -206,40 +167,7 @@ class Handlers:
         return await self._session.reloading.kept()
 
     async def do_reload_service(self, request: op.ReloadService, peer: Peer) -> op.Done:
-        outcomes = []
-        for name in self._named("reload", op.Act(request.names)):
-            why, did = await self._ask_to_reload(name)
-            life = self._supervisor.lives[name]
-            outcomes.append(Outcome(name, not why, life.state, why or did, 0.0, life.pid or None))
-        return op.Done(all(outcome.ok for outcome in outcomes), tuple(outcomes))
-
-    async def _ask_to_reload(self, name: str) -> tuple[str, str]:
-        """Why a service could not be asked to reload itself, or it failed; what was done."""
-        spec, life = self._supervisor.specs[name], self._supervisor.lives[name]
-        if spec.reload is None:
-            return f"cannot reload {name}: it declares no way to (reload: HUP); pserv restart {name}", ""
-        if life.phase is not Phase.RUNNING:
-            return f"cannot reload {name}: it does not run ({life.state})", ""
-        if spec.reload.signal is None:
-            title = spec.reload.hook.title("reload")
-            failure = await self._session.beside.reload(name)
-            done = f"reloaded itself by {title.removeprefix('reload ')}"
-            return (f"cannot reload {name}: {title} failed: {failure}" if failure else ""), done
-        listener = self._supervisor.bus.listen()
-        try:
-            await self._signal(name, spec.reload.signal, "main")
-            word = signal_name(spec.reload.signal)
-            done = f"was asked to reload itself: {word}"
-            self._supervisor.tell(name, "reload", done)
-            if spec.type == "notify":
-                from pserv.supervisor import own_reload
-
-                done = await own_reload.followed(self._session.tasks, self._supervisor, listener, name, word)
-        except Refused as refused:
-            return refused.message, ""
-        finally:
-            self._supervisor.bus.leave(listener)
-        return "", done
+        return await own_reloads.reload_services(self._session, self._named("reload", op.Act(request.names)))
 
     async def do_reopen(self, request: op.Empty, peer: Peer) -> op.Done:
         """Once this is answered, nothing is written any more to files that somebody renamed."""
@@ -249,59 +177,27 @@ class Handlers:
 
     async def do_signal(self, request: op.SendSignal, peer: Peer) -> op.Done:
         names = self._named("signal", op.Act(request.names, request.all))
-        outcomes = []
-        for name in names:
-            life = self._supervisor.lives[name]
-            if not life.pid:
-                why = f"cannot signal {name}: it does not run ({life.state})"
-                outcomes.append(Outcome(name, False, life.state, why, 0.0))
-                continue
-            scope = "group" if request.group else "main"
-            await self._signal(name, request.signal, scope)
-            self._supervisor.tell(name, "signal", f"signal {request.signal} by operator")
-            outcomes.append(Outcome(name, True, life.state, "signalled", 0.0, life.pid))
-        return op.Done(all(outcome.ok for outcome in outcomes), tuple(outcomes))
-
-    async def _signal(self, name: str, number: int, scope: str) -> None:
-        run = self._supervisor.lives[name].run
-        command = {"do": "signal", "run": run, "signal": number, "scope": scope}
-        await self._session.keeper.request({"op": "do", "key": name, "ack": (), "commands": (command,)})
+        return await signals.signal(self._session, names, request)
 
     def do_down(self, request: op.Down, peer: Peer) -> AsyncIterator[op.Progress | op.Done]:
         names = list(self._supervisor.lives)
         self._orders.shutdown("down by operator")
         if request.hurry:
             self._orders.hurry()
-        return self._wait(names, waiting.stopped, None)
+        return settling.wait(self._session, names, waiting.stopped, None)
 
     async def do_upgrade(self, request: op.Upgrade, peer: Peer) -> op.Done:
         argv = [sys.executable, "-P", "-m", "pserv.boot"]
         await self._session.keeper.request({"op": "upgrade", "keeper": request.keeper, "argv": argv})
         return op.Done(True, message="handing over")
 
-    async def do_exec(self, request: op.Execute, peer: Peer) -> AsyncIterator[op.Output | op.Ended]:
+    def do_exec(self, request: op.Execute, peer: Peer) -> AsyncIterator[op.Output | op.Ended]:
         name = next(iter(self._select((request.name,))), "")
         if not name:
             raise Refused(
                 f"cannot run a command in {request.name}: it has no instance", f"pserv scale {request.name}=1"
             )
-        if not request.argv:
-            raise UsageError("cannot run nothing: a command is missing", f"pserv exec {name} -- COMMAND")
-        if references.needed(self._supervisor.specs[name]) and self._supervisor.records[name].values is None:
-            await self._session.on_demand.resolving.first(name)
-        launch = launches.command_launch(self._supervisor.given(name), request.argv, self._supervisor.places, name)
-        tasks = self._session.tasks
-        deadline = None if request.timeout is None else tasks.time() + request.timeout
-        with Command(self._session, launch, request.stdin.encode()) as run:
-            try:
-                async with aclosing(run.output(deadline)) as pieces:
-                    async for piece in pieces:
-                        yield piece
-                async with tasks.timeout_at(deadline):
-                    report = await run.errand.ended
-                yield run.ended(report)
-            except TimeoutError:
-                yield op.Ended(124, f"not done after {request.timeout:g} s: killed")
+        return command.execute(self._session, name, request)
 
     # -- what they share ----------------------------------------------------------------------------------------
 
@@ -322,28 +218,3 @@ class Handlers:
             hint = f"pserv run {names[0]}" if names else f"pserv scale {pattern}=1"
             raise Refused(f"cannot run {pattern}: {meant}", hint)
         return names[0]
-
-    def _settle(
-        self, names: list[str], request: op.Act, message: str = ""
-    ) -> AsyncGenerator[op.Progress | op.Done, None]:
-        if request.wait:
-            return self._wait(names, waiting.settled, request.timeout, message)
-        return self._as_it_is(names, message)
-
-    async def _rolled(self, names: list[str], timeout: float | None) -> AsyncGenerator[op.Progress | op.Done, None]:
-        """Changes until the rolling restart of these is over, then how it went with each."""
-        session, rolling = self._session, self._orders.rolling
-        begun = session.clock.now()
-        async with aclosing(waiting.rolled(session.tasks, session.supervisor, rolling, names, timeout)) as changes:
-            async for change in changes:
-                yield op.Progress(change)
-        outcomes = tuple(waiting.roll_outcomes(session.supervisor, rolling, names, session.clock.now() - begun))
-        yield op.Done(all(outcome.ok for outcome in outcomes), outcomes)
-
-    def _as_it_is(self, names: list[str], message: str) -> AsyncGenerator[op.Progress | op.Done, None]:
-        return settling.as_it_is(self._session, names, message)
-
-    def _wait(
-        self, names: list[str], condition: waiting.Condition, timeout: float | None, message: str = ""
-    ) -> AsyncGenerator[op.Progress | op.Done, None]:
-        return settling.wait(self._session, names, condition, timeout, message)

@@ -11,6 +11,15 @@ from pserv.supervisor import waiting
 from pserv.supervisor.main import Session
 
 
+def settle(
+    session: Session, names: list[str], request: op.Act, message: str = ""
+) -> AsyncGenerator[op.Progress | op.Done, None]:
+    """Changes until these have settled, or at once how they are: as the request says."""
+    if request.wait:
+        return wait(session, names, waiting.settled, request.timeout, message)
+    return as_it_is(session, names, message)
+
+
 async def as_it_is(session: Session, names: list[str], message: str) -> AsyncGenerator[op.Progress | op.Done, None]:
     """Where things are, without waiting."""
     lives = session.supervisor.lives
