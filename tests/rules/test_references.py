@@ -92,9 +92,9 @@ def test_a_value_is_hidden_wherever_it_stands(value: str, before: str, after: st
 
 @given(SECRETS.filter(lambda value: len(value) > 12), st.integers(references.SHORTEST, 12), st.booleans())
 def test_what_was_cut_off_is_hidden(value: str, length: int, at_end: bool) -> None:
-    cut = f"got {value[:length]}" if at_end else f"exit code 1: …{value[-length:]} rest"
+    cut = f"got {value[:length]}" if at_end else f"exit code 1: …{value[-length:]} (rest)"
     shown = references.hidden(cut, [Values(secrets={"KEY": value})])
-    assert shown == ("got ***" if at_end else "exit code 1: …*** rest")
+    assert shown == ("got ***" if at_end else "exit code 1: …*** (rest)")
 
 
 def test_lines_of_a_value_and_what_is_too_short() -> None:

@@ -1,7 +1,5 @@
 """What a user may declare of when a service is started again and how soon. What follows is in `rules.restart`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct

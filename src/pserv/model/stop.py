@@ -1,7 +1,5 @@
 """What a user may declare of how a service is stopped. What follows is in `rules.stopping`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import Struct
