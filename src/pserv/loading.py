@@ -109,3 +109,15 @@ def check_names(names: list[str], document: dict[str, Any]) -> None:
     for name in names:
         if name not in services and not is_pattern(name):
             raise no_such(name, services, left_out=left_out, verb="start")
+
+
+def main() -> int:
+    """The program that a reload runs, by its file: what -m imports to find it takes 10 ms."""
+    sparing.load_without_patterns(_modules)
+    from pserv.config import loader
+
+    return loader.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
 import msgspec
 
+import pserv
 from pserv import __version__
 from pserv.keeper import quickjson
 from pserv.model.errors import PservError, Refused
@@ -41,7 +43,7 @@ async def load(
     `profiles`: None for those of the last time. `all_origins`: also of what is as it runs.
     """
     launch = {
-        "argv": [sys.executable, "-P", "-m", "pserv.config.loader"],
+        "argv": [sys.executable, "-P", os.path.join(os.path.dirname(pserv.__file__), "loading.py")],
         "env": {},
         "inherit": True,
         "cwd": session.boot.cwd,
