@@ -118,16 +118,35 @@ def _title(screen: Screen, service: dict[str, Any], story: dict[str, Any]) -> st
 
 
 def _facts(story: dict[str, Any], now: float) -> list[tuple[str, str]]:
+    """(what, value) of each line; those without a value are not shown."""
     service = story["service"]
+    told = [("state", _state(service, now)), ("reason", printable(service["reason"])), *_present(service, now)]
+    if story.get("schedule"):
+        told.append(("schedule", story["schedule"]))
+        told.append(("next runs", ", ".join(each["text"] for each in story["next_runs"])))
+        ends = [f"{clock(each['at'], now)} {each['text']}" for each in story["last_runs"]]
+        told.append(("last runs", "; ".join(ends)))
+    if last := service.get("last_exit"):
+        ago = render.duration(max(now - last["at"], 0.0))
+        told.append(("last end", f"{printable(last['text'])}, {ago} ago, after {render.duration(last['uptime'])}"))
+    left = service.get("retries_left")
+    told.append(("restarts", str(service["restarts"]) + ("" if left is None else f", {left} left")))
+    return told + _declared(story)
+
+
+def _state(service: dict[str, Any], now: float) -> str:
     state = render.state_word(service)
     if service.get("since") is not None:
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(service["since"]))
         state += f" since {since} ({render.duration(max(now - service['since'], 0.0))})"
     if service["state"] == "running" and not service["ready"]:
         state += ", not ready"
-    if service.get("health"):
-        state += f", {service['health']}"
-    told = [("state", state), ("reason", printable(service["reason"]))]
+    return state + (f", {service['health']}" if service.get("health") else "")
+
+
+def _present(service: dict[str, Any], now: float) -> list[tuple[str, str]]:
+    """What a service does, says and uses now."""
+    told = []
     if service.get("next") is not None:
         at_the_end = service["state"] == "running"
         told.append(("ends" if at_the_end else "next", f"in {render.duration(max(service['next'] - now, 0.0))}"))
@@ -141,18 +160,12 @@ def _facts(story: dict[str, Any], now: float) -> list[tuple[str, str]]:
         told.append(("pid", str(service["pid"]) + (f" and {several - 1} more" if several > 1 else "")))
         used = [render.share(service.get("cpu")) + " CPU", render.size(service.get("memory")) + " memory"]
         told.append(("uses", ", ".join(each for each in used if not each.startswith("- "))))
-    if story.get("schedule"):
-        told.append(("schedule", story["schedule"]))
-        told.append(("next runs", ", ".join(each["text"] for each in story["next_runs"])))
-        ends = [f"{clock(each['at'], now)} {each['text']}" for each in story["last_runs"]]
-        told.append(("last runs", "; ".join(ends)))
-    last = service.get("last_exit")
-    if last:
-        ago = render.duration(max(now - last["at"], 0.0))
-        told.append(("last end", f"{printable(last['text'])}, {ago} ago, after {render.duration(last['uptime'])}"))
-    left = service.get("retries_left")
-    told.append(("restarts", str(service["restarts"]) + ("" if left is None else f", {left} left")))
-    told += [
+    return told
+
+
+def _declared(story: dict[str, Any]) -> list[tuple[str, str]]:
+    note = f"the declaration changed since this run began: pserv restart {story['service']['name']}"
+    return [
         ("policy", story["policy"]),
         ("command", printable(story["command"])),
         ("in", story["cwd"]),
@@ -163,10 +176,8 @@ def _facts(story: dict[str, Any], now: float) -> list[tuple[str, str]]:
         ("tags", ", ".join(story["tags"])),
         ("stdout", story["stdout"]),
         ("stderr", "" if story["stderr"] == story["stdout"] else story["stderr"]),
+        ("note", note if story.get("stale") else ""),
     ]
-    if story.get("stale"):
-        told.append(("note", f"the declaration changed since this run began: pserv restart {service['name']}"))
-    return told
 
 
 def _fields(screen: Screen, facts: list[tuple[str, str]]) -> list[str]:

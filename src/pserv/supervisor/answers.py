@@ -14,8 +14,9 @@ from pserv.model.states import Crash, Ended, Goal, Life, Phase
 from pserv.model.status import CrashStatus, HookStatus, LastExit, NextRun, ProbeResult, ServiceStatus, Story
 from pserv.rules import readiness, restart, schedule
 from pserv.supervisor import history, notices
+from pserv.supervisor.ports import Clock
 from pserv.supervisor.record import Record
-from pserv.supervisor.supervisor import Clock, Supervisor
+from pserv.supervisor.supervisor import Supervisor
 from pserv.system import launches, usage
 
 NEXT_RUNS = 3

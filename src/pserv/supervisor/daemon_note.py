@@ -9,7 +9,7 @@ import msgspec
 from pserv.rules.instances import Scale
 
 if TYPE_CHECKING:
-    from pserv.supervisor.supervisor import Commands
+    from pserv.supervisor.ports import Commands
 
 DAEMON = "@daemon"
 """The keeper's key of the daemon's own note."""

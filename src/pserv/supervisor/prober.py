@@ -17,7 +17,8 @@ from pserv.model.states import Life, Phase
 from pserv.model.status import ProbeResult
 from pserv.rules import health
 from pserv.rules.health import Tally, Which
-from pserv.supervisor.supervisor import Clock, Supervisor
+from pserv.supervisor.ports import Clock
+from pserv.supervisor.supervisor import Supervisor
 from pserv.system import tracing
 from pserv.system.tasks import Task, Tasks
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 import msgspec
 
@@ -27,10 +26,12 @@ from pserv.model.events import (
 from pserv.model.spec import Document, ServiceSpec
 from pserv.model.states import AT_REST, Life, Phase
 from pserv.rules import conditions, machine, references
+from pserv.rules.decision import Decision
 from pserv.supervisor import effects, given, hook_runs, record
 from pserv.supervisor.bus import Bus
 from pserv.supervisor.effects import Subject
 from pserv.supervisor.history import History
+from pserv.supervisor.ports import Clock, Commands, Follower, Hooks
 from pserv.supervisor.record import Note, Record
 from pserv.system.launches import Places
 
@@ -38,55 +39,6 @@ WITHOUT_A_RUN = AT_REST | {Phase.WAITING, Phase.LISTENING, Phase.BACKOFF, Phase.
 
 GO_BY_THE_CLOCK = (Phase.WAITING, Phase.PREPARING, Phase.STARTING, Phase.BACKOFF)
 """Where a scheduled service may have a deadline that the wall clock says."""
-
-
-class Commands(Protocol):
-    """What is asked of the keeper (`system.processes.Keeper`, or a pretend one)."""
-
-    def do(
-        self, key: str, note: str | None = None, ack: tuple[int, ...] = (), commands: tuple[Message, ...] = ()
-    ) -> None: ...
-
-    def finish(self, code: int) -> None: ...
-
-    def settings(self, logs: dict[str, Message]) -> None: ...
-
-
-class Clock(Protocol):
-    """Time as it is passed in: `now` monotonic, `wall` since the epoch, both in seconds; `chance` in [0, 1)."""
-
-    def now(self) -> float: ...
-
-    def wall(self) -> float: ...
-
-    def chance(self) -> float: ...
-
-
-class Follower(Protocol):
-    """Who acts on what a decision brought about, within the same `post`."""
-
-    def changed(self, name: str, old: Life, new: Life, *, failed: bool) -> None:
-        """A service's life changed; `failed`: its run ended as a failure."""
-
-    def quiet(self) -> None:
-        """All that was posted is handled."""
-
-
-class Hooks(Protocol):
-    """The hooks that nobody waits for (`supervisor.beside`)."""
-
-    @property
-    def busy(self) -> bool:
-        """Whether any is running."""
-
-    def changed(self, name: str, old: Life, new: Life) -> None:
-        """A service's life changed."""
-
-    def hurry(self) -> None:
-        """End all of them at once."""
-
-    def under_way(self, name: str) -> list[tuple[str, float]]:
-        """(title, since when on the monotonic clock) of those of one service."""
 
 
 class Supervisor:
@@ -236,19 +188,10 @@ class Supervisor:
         if life is None:
             self._acknowledge(name, ack)
             return
-        own = self.records[name]
-        if isinstance(event, (Start, Run, Stop)):
-            own.prepared = False
-        of_start = isinstance(event, HookEnded) and life.phase is Phase.PREPARING
-        if (isinstance(event, Exited) or of_start) and facts is not None:
-            own.printed = tuple(self.hidden(name, line) for line in facts.get("lines", ()))
         try:
+            self._note_down(name, life, event, facts)
             decision = machine.decide(self.specs[name], life, event, self._situation(name))
-            subject = Subject(name, self.specs[name], decision.life, own, self.places, facts or {})
-            commands = effects.commands(decision.effects, subject)
-            if life.hook is not None and decision.life.hook is None:
-                commands = ({"do": "forget", "key": hook_runs.key_of(name)}, *commands)
-            commands = (*commands, *effects.sockets(life, event, subject))
+            commands = self._commands(name, life, event, decision, facts or {})
         except Refused:
             self._acknowledge(name, ack)
             raise
@@ -260,13 +203,35 @@ class Supervisor:
             self.resolve(name)
         if decision.life == life and not commands:
             self._acknowledge(name, ack)
-            return
+        else:
+            self._carry_out(name, life, decision, ack, commands)
+
+    def _note_down(self, name: str, life: Life, event: Event, facts: Message | None) -> None:
+        """What the record of a service has to know of an event before it is decided on."""
+        own = self.records[name]
+        if isinstance(event, (Start, Run, Stop)):
+            own.prepared = False
+        of_start = isinstance(event, HookEnded) and life.phase is Phase.PREPARING
+        if (isinstance(event, Exited) or of_start) and facts is not None:
+            own.printed = tuple(self.hidden(name, line) for line in facts.get("lines", ()))
+
+    def _commands(self, name: str, life: Life, event: Event, decision: Decision, facts: Message) -> tuple[Message, ...]:
+        """What the keeper is to do of what was decided."""
+        subject = Subject(name, self.specs[name], decision.life, self.records[name], self.places, facts)
+        commands = effects.commands(decision.effects, subject)
+        if life.hook is not None and decision.life.hook is None:
+            commands = ({"do": "forget", "key": hook_runs.key_of(name)}, *commands)
+        return (*commands, *effects.sockets(life, event, subject))
+
+    def _carry_out(
+        self, name: str, life: Life, decision: Decision, ack: tuple[int, ...], commands: tuple[Message, ...]
+    ) -> None:
+        """Have the keeper do and remember it, then tell."""
         self.last_run = max(self.last_run, effects.last_run(decision.effects))
         self.lives[name] = decision.life
         if decision.life.ended is not life.ended and decision.life.ended is not None:
-            own.add(decision.life.ended, scheduled=self.specs[name].schedule is not None)
-        note = self._note(name, decision.life)
-        self.keeper.do(name, note, ack, commands)
+            self.records[name].add(decision.life.ended, scheduled=self.specs[name].schedule is not None)
+        self.keeper.do(name, self._note(name, decision.life), ack, commands)
         self._set_deadline(name, decision.life)
         self._tell_change(name, life, decision.life)
         if self.hooks is not None:  # before the follower, who ends the daemon when nothing is under way

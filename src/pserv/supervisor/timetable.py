@@ -14,7 +14,7 @@ from pserv.model.states import Due
 from pserv.rules import schedule
 
 if TYPE_CHECKING:
-    from pserv.supervisor.supervisor import Clock
+    from pserv.supervisor.ports import Clock
     from pserv.system.tasks import Tasks
     from pserv.system.timers import Timer
 

@@ -12,8 +12,9 @@ from pserv.model.spec import ServiceSpec
 from pserv.model.states import AT_REST, Goal, Life, Phase
 from pserv.model.status import Outcome
 from pserv.rules import standing
+from pserv.supervisor.ports import Clock
 from pserv.supervisor.rolling import RollingRestart
-from pserv.supervisor.supervisor import Clock, Supervisor
+from pserv.supervisor.supervisor import Supervisor
 from pserv.system.tasks import Tasks
 
 Condition = Callable[[ServiceSpec, Life], bool | None]
