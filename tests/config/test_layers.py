@@ -71,6 +71,30 @@ def test_a_later_file_is_laid_over(tmp_path: Path) -> None:
     assert document.services["new"].nice == 1
 
 
+def test_variables_of_all_services(tmp_path: Path) -> None:
+    """Below `defaults`, below what is extended, below a service's own; of several files as everything else."""
+    put(
+        tmp_path,
+        pserv="include: [more.yaml]\nenv: {A: top, B: top, C: top, I: 'i${pserv.index}'}\n"
+        "defaults: {env: {B: defaults}}\nservices:\n  web: {command: w, env: {C: own}}\n"
+        "  api: {extends: web, env: {D: api}}\n"
+        "  alone: {command: a, env: !replace {A: alone}}\n",
+        more="env: [E=more, A=top]\n",
+        dev="env: {E: dev}\n",
+        none="env: !replace {E: none}\n",
+    )
+    below = {"A": "top", "B": "defaults", "C": "own", "E": "dev"}
+    document = read(tmp_path, "pserv.yaml", "dev.yaml")
+    specs = instances.expand(document.services)
+    web, api = (dict(specs[name].env) for name in ("web", "api"))
+    assert web == {**below, "I": "i0"}
+    assert api == {**below, "I": "i0", "D": "api"}
+    assert document.services["alone"].env == {"A": "alone"}
+    assert read(tmp_path, "pserv.yaml", "none.yaml").services["web"].env == {"E": "none", "B": "defaults", "C": "own"}
+    put(tmp_path, more="env: {A: other}\n")
+    assert mistakes(tmp_path) == ["more.yaml:1: env.A: already set to another value at pserv.yaml:2"]
+
+
 def test_the_override_beside_the_main_file(tmp_path: Path) -> None:
     put(tmp_path, pserv=BASE, **{"pserv.override": "services: {db: {nice: 7}}", "other.override": "nonsense"})
     assert read(tmp_path).services["db"].nice == 7

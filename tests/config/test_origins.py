@@ -101,6 +101,21 @@ def test_each_value_with_its_place(tmp_path: Path) -> None:
     assert origins(tmp_path, {"PORT": "80"})["services.web.env.A"] == ["pserv.override.yaml:1, A from .env:2"]
 
 
+def test_variables_of_all_services(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        pserv="env:\n  A: 1\n  B: $B\ndefaults: {env: {C: 3}}\nservices: {a: {command: x, env: {D: 4}}}",
+        **{"pserv.override": "env: [A=2]"},
+    )
+    found = origins(tmp_path, {"B": "b"})
+    assert {name[-1]: each for name, each in found.items() if name.startswith("services.a.env.")} == {
+        "A": ["pserv.override.yaml:1"],
+        "B": ["pserv.yaml:3, B from the environment"],
+        "C": ["pserv.yaml:4"],
+        "D": ["pserv.yaml:5"],
+    }
+
+
 def test_one_way_to_run_takes_the_place_of_another(tmp_path: Path) -> None:
     put(
         tmp_path,

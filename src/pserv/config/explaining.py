@@ -34,6 +34,11 @@ TOP: Final = {
         "a mapping",
         'secrets: {DB_PASSWORD: {exec: "pass show db"}}',
     ),
+    "env": (
+        "Variables of a service; at the top those of all, below `defaults` and each service's own.",
+        "a mapping, or a list of NAME=value",
+        "env: {TZ: Europe/Berlin, LOG_LEVEL: info}",
+    ),
     "env_file": (
         "Files of variables of a service, at the top of all; a later one wins over those before it, `env` over all.",
         "a path, or a list",

@@ -28,11 +28,15 @@ def fill(root: Node, variables: Variables, findings: Findings) -> None:
             section = text.replace("-", "_")
             if section.startswith("x_"):
                 continue
-            of_services = section in ("services", "defaults", "secrets", "env_file")
-            root.pairs[text] = key, filling.node(value, (section,), interpolate.template if of_services else _FINAL)
+            root.pairs[text] = key, filling.node(value, (section,), _OF_SERVICES.get(section, _FINAL))
 
 
 _FINAL: Final = interpolate.final
+_OF_SERVICES: Final = {
+    **dict.fromkeys(("services", "defaults", "secrets", "env_file"), interpolate.template),
+    "env": interpolate.variable,
+}
+"""Sections in which something may be filled in for each service."""
 
 
 class _Filling:

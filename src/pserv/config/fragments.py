@@ -11,21 +11,20 @@ from typing import Any, Final
 
 from pserv.config import check_secrets, secrets
 from pserv.config.bases import Bases
-from pserv.config.declared import Declared, Part, lookup
+from pserv.config.below import Below, settle
+from pserv.config.declared import Declared, lookup
 from pserv.config.decode import Decoder
 from pserv.config.files import Loaded
 from pserv.config.findings import Findings, Path, short, shown
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
-from pserv.config.overriding import ONE_OF, Written, lacking, merge, over, settled
+from pserv.config.overriding import ONE_OF, Written, lacking, settled
 from pserv.config.places import is_name
 from pserv.config.scalars import suggestion, yaml_quoted
 from pserv.config.shapes import DAEMON, SERVICE, build
 from pserv.model.secrets import Source
 from pserv.model.spec import DaemonSpec
 
-TOP: Final = ("name", "include", "daemon", "secrets", "env_file", "defaults", "groups", "services")
-OWN: Final = ("name", "extends", "profiles")
-"""What a service says of itself alone: nobody inherits it."""
+TOP: Final = ("name", "include", "daemon", "secrets", "env", "env_file", "defaults", "groups", "services")
 
 
 class Configuration:
@@ -38,11 +37,9 @@ class Configuration:
         self.name: str | None = None
         self.services: dict[str, Declared] = {}
         self._daemon: Written = {}
-        self._defaults: Written = {}
-        self._default_parts: list[Part] = []
+        self._below = Below(self._decoder, findings, self._once)
         self._groups: dict[str, tuple[tuple[str, ...], Node]] = {}
         self._set: dict[Path, tuple[Node, int]] = {}
-        self._env_files: tuple[Any, ...] = ()
         self.providers: dict[str, Source] = {}
         """The top level's `secrets`."""
         self.private = False
@@ -80,25 +77,18 @@ class Configuration:
 
     def _read_daemon(self, node: Node) -> None:
         if mapping := self._mapping(node, "daemon"):
-            self._settings("daemon", self._daemon, self._decoder.struct(DAEMON, mapping, ("daemon",)), mapping)
+            written = self._decoder.struct(DAEMON, mapping, ("daemon",))
+            settle(self._once, DAEMON, "daemon", self._daemon, written, mapping)
 
     def _read_defaults(self, node: Node) -> None:
-        mapping = self._mapping(node, "defaults")
-        if mapping is None:
-            return
-        written = self._decoder.struct(SERVICE, mapping, ("defaults",))
-        for own in OWN:
-            if written.pop(own, None) is not None:
-                where = lookup(mapping, own) or mapping
-                self._findings.add(("defaults", own), "is a service's own to say", "write it at each service", where)
-        self._settings("defaults", self._defaults, written, mapping)
-        self._default_parts.insert(0, (mapping, written))
+        if mapping := self._mapping(node, "defaults"):
+            self._below.read_defaults(mapping)
+
+    def _read_env(self, node: Node) -> None:
+        self._below.read_env(node)
 
     def _read_env_file(self, node: Node) -> None:
-        """Files for every service, below its own."""
-        read = self._decoder.option(SERVICE.options["env_file"].shape, node, ("env_file",))
-        if isinstance(read, tuple) and self._once(("env_file",), self._env_files, read, node):
-            self._env_files = read
+        self._below.read_env_file(node)
 
     def _read_secrets(self, node: Node) -> None:
         mapping = self._mapping(node, "secrets")
@@ -115,15 +105,6 @@ class Configuration:
             members = self._decoder.option(SERVICE.options["tags"].shape, value, ("groups", text))
             if isinstance(members, tuple):
                 self._groups[text] = (members, value)
-
-    def _settings(self, section: str, known: Written, written: Written, node: Mapping) -> None:
-        shape = DAEMON if section == "daemon" else SERVICE
-        allowed = {
-            name: value
-            for name, value in written.items()
-            if self._once((section, name), known.get(name), value, lookup(node, name) or node)
-        }
-        known.update(merge(shape, known, allowed))
 
     def _once(self, path: Path, known: Any, value: Any, node: Node) -> bool:
         """Whether this may be set here: for the first time, over an earlier layer, or to what it is already."""
@@ -205,12 +186,9 @@ class Configuration:
         bases.resolve(self.services)
         groups = self._groups_of_services()
         for name, declared in self.services.items():
-            written = over(SERVICE, self._defaults, declared.written) if self._defaults else declared.written
+            written = self._below.put(declared)
             if name in groups:
                 written = {**written, "tags": tuple(dict.fromkeys((*written.get("tags", ()), *groups[name])))}
-            if self._env_files:
-                written = {**written, "env_file": (*self._env_files, *written.get("env_file", ()))}
-            declared.parts += self._default_parts
             declared.spec = build(SERVICE, self._complete(declared, _derived(settled(written))))
             if declared.spec.secrets:
                 check_secrets.complete(declared, self.providers, self._findings)

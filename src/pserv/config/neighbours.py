@@ -185,8 +185,7 @@ _SERVICE: Final = {
 
 _TOP: Final = {
     "version": "not needed: remove the line",
-    "env": "here it is written defaults: {env: …}",
-    "environment": "here it is written defaults: {env: …}",
+    "environment": _called("env"),
     "volumes": _CONTAINERS,
     "networks": _CONTAINERS,
     "processes": _called("services"),

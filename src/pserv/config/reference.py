@@ -15,10 +15,10 @@ _PAGE: Final = """# Options
 <!-- Written by docs/generate.py from src/pserv/model/spec.py: change it there. -->
 
 A configuration is one file, `pserv.yaml` or `pserv.toml`, or several of them. Its keys are `name`, `include`,
-`daemon`, `defaults` (any option of a service, for all that do not set it), `env_file` (for every service, below its
-own), `secrets` ([where they come from](secrets.md)), `groups`, `services`, and `x-…`, which is not read and is a place
-for anchors. In keys `-` and `_` are the same. Relative paths are relative to the file they
-stand in.
+`daemon`, `defaults` (any option of a service, for all that do not set it), `env` (variables of every service, below
+`defaults` and its own), `env_file` (for every service, below its own), `secrets` ([where they come
+from](secrets.md)), `groups`, `services`, and `x-…`, which is not read and is a place for anchors. In keys `-` and `_`
+are the same. Relative paths are relative to the file they stand in.
 
 A duration is written `500ms`, `10s`, `5m`, `2h`, `1d`, `1h30m`, or as a number of seconds; a size `64KB`, `10MB`,
 `1GiB`, or as a number of bytes (KB and KiB are 1024 bytes); a signal `TERM`, `SIGTERM`, `15` or `RTMIN+1`.
@@ -32,8 +32,8 @@ change restarts that service at the next reload.
 Files named by `-c`, in the order given, are laid over each other; so is a `pserv.override.yaml` over the `pserv.yaml`
 that it stands beside. Files in one folder, and those that a file names in `include: [more.yaml, apps/,
 "conf/*.yaml"]`, stand side by side: each thing is declared once among them. What lies over what follows one rule,
-also for `defaults` (below every service) and `extends` (another service's options below one's own, from here or from
-a `file`):
+also for `env` at the top (below `defaults`), `defaults` (below every service) and `extends` (another service's options
+below one's own, from here or from a `file`):
 
 - structs and mappings merge, key by key; single values and lists replace; so do `depends_on`, and one way to say what
   runs, to probe or to stop another;

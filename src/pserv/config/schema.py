@@ -170,6 +170,10 @@ def json_schema() -> Json:
                 "additionalProperties": _struct_schema(SOURCE),
                 "description": "Where secrets come from, by names that services refer to.",
             },
+            "env": {
+                **_shape_schema(SERVICE.options["env"].shape),
+                "description": "Variables of every service, below `defaults` and its own.",
+            },
             "env_file": {
                 **_shape_schema(SERVICE.options["env_file"].shape),
                 "description": "Files of variables of every service, below its own.",
