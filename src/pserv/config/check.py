@@ -16,6 +16,7 @@ from pserv.config import (
     check_logs,
     check_probes,
     check_schedule,
+    check_shells,
     check_sockets,
     check_watch,
     commandline,
@@ -64,6 +65,8 @@ class Check:
             self._sockets(declared)
             self._watch(declared)
             self._places(declared)
+            for option, message in check_shells.notes(declared.spec):
+                self._note(declared, option, message)
             if lack := check_logs.missing(declared.spec.log):
                 self._wrong(declared, "log", *lack, "rotate", "compress")
             for option, message in check_logs.idle(declared.spec.log):
