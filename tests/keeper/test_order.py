@@ -78,7 +78,7 @@ def test_a_supervisor_that_does_nothing_does_not_stop_the_end(daemon: Start, cgr
 
 
 def test_the_end_comes_also_when_no_supervisor_lives(daemon: Start) -> None:
-    rig = daemon(shutdown_timeout=1.5, end_patience=0.1)
+    rig = daemon(shutdown_timeout=4.0, end_patience=0.1)
     supervisor = rig.supervisor()
     pid = supervisor.up("web", 1, "exec sleep 1000")
     rig.process.send_signal(signal.SIGTERM)
@@ -115,11 +115,14 @@ def test_a_supervisor_that_does_not_end_after_finish_is_killed(daemon: Start) ->
     assert ended(supervisor.pid)
 
 
-def test_what_an_earlier_keeper_left_is_ended_first(daemon: Start) -> None:
+def test_what_an_earlier_keeper_left_is_ended_first(daemon: Start, tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
     for cgroups in (True, False):
         rig = daemon(cgroups=cgroups)
         supervisor = rig.supervisor()
-        pid = supervisor.up("web", 1, "setsid sleep 1000 & exec sleep 1000")
+        pid = supervisor.up("web", 1, f"setsid sh -c 'echo > {path}; exec sleep 1000' & exec sleep 1000")
+        path.read_text()
         rig.process.kill()
         os.kill(supervisor.pid, signal.SIGKILL)
         rig.process.wait()

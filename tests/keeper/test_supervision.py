@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.keeper.rig import PATIENCE, Daemon, Supervisor, alive, ended, launching
+from tests.stillness import still
 
 Start = Callable[..., Daemon]
 
@@ -264,8 +265,7 @@ def test_an_idle_keeper_does_not_wake(daemon: Start) -> None:
             return sum(int(line.split()[1]) for line in file if "ctxt_switches" in line)
 
     supervisor.ask({"op": "do", "key": "web", "commands": []})
-    select.select([supervisor.channel], [], [], 0.2)  # the keeper goes back to its poll
-    before = switches()
+    before = still(switches, 0.3)  # the keeper goes back to its poll
     assert select.select([supervisor.channel], [], [], 2.0)[0] == []
     assert switches() == before
 

@@ -1,4 +1,4 @@
-"""Folders for scenarios."""
+"""Folders and ports for scenarios."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ from pathlib import Path
 import pytest
 
 from tests.scenarios.ordinary import NOBODY
+from tests.scenarios.ports import Ports
+
+
+@pytest.fixture
+def ports() -> Iterator[Ports]:
+    with Ports() as held:
+        yield held
+
+
+@pytest.fixture
+def port(ports: Ports) -> int:
+    return ports.one()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import select
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -289,11 +288,3 @@ def command_of(pid: int) -> bytes:
 def naming(text: str) -> list[int]:
     """Living processes whose command line has the text: also those that dropped their environment or changed user."""
     return [pid for pid in pids() if os.fsencode(text) in command_of(pid) and pid != os.getpid() and alive(pid)]
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.daemon import Daemon, ended, forks, free_port
+from tests.scenarios.daemon import Daemon, ended, forks
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -125,8 +125,8 @@ def hanging_resolver(tmp_path: Path) -> Iterator[Sequence[str]]:
         yield ["unshare", "--mount", "/bin/sh", "-c", script, "sh", str(conf)]
 
 
-def declared(server: Server, *, hanging: bool) -> dict[str, object]:
-    """A service for each server; all run until they are stopped."""
+def declared(server: Server, refused: int, *, hanging: bool) -> dict[str, object]:
+    """A service for each server, nobody listens at port `refused`; all run until they are stopped."""
 
     def asking(path: str, **other: object) -> object:
         http = {"port": server.server_address[1], "path": f"/{path}", "status": ["200"], **other}
@@ -141,16 +141,16 @@ def declared(server: Server, *, hanging: bool) -> dict[str, object]:
         }
 
     services = {name: asking(name) for name in EXPECTED}
-    services["refused"] = asking("", port=free_port())
+    services["refused"] = asking("", port=refused)
     services["flooding"] = asking("flooding")
     if hanging:
         services["nameless"] = asking("", host="db.example")
     return services
 
 
-def test_bad_answers(tmp_path: Path, server: Server, hanging_resolver: Sequence[str]) -> None:
+def test_bad_answers(tmp_path: Path, server: Server, port: int, hanging_resolver: Sequence[str]) -> None:
     expected = {**EXPECTED, "nameless": HANGS} if hanging_resolver else EXPECTED
-    services = declared(server, hanging=bool(hanging_resolver))
+    services = declared(server, port, hanging=bool(hanging_resolver))
     with Daemon(tmp_path, json.dumps({"services": services}), wrapper=hanging_resolver) as daemon:
         daemon.up()
         about = daemon.daemon()

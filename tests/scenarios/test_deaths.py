@@ -204,7 +204,7 @@ services:
         pids = [pid for pid in (status.keeper_pid, status.logger_pid) if pid]
         before = [cpu(pid) for pid in pids]
         assert not select.select([told], [], [], 1.0)[0]  # a second in which nothing happens
-        assert [cpu(pid) - spent for pid, spent in zip(pids, before, strict=True)] <= [2] * len(pids)
+        assert max(cpu(pid) - spent for pid, spent in zip(pids, before, strict=True)) <= 10
     os.close(told)
 
 

@@ -19,7 +19,8 @@ from jsonschema import Draft202012Validator
 
 from pserv.config.loader import load
 from pserv.config.schema import json_schema
-from tests.scenarios.daemon import PATIENCE, Daemon, children, free_port, kill
+from tests.scenarios.daemon import PATIENCE, Daemon, children, kill
+from tests.scenarios.ports import Ports
 from tests.scenarios.webserver import get
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -39,6 +40,7 @@ class Example(Daemon):
         here = folder / name
         shutil.copytree(EXAMPLES / name, here)
         self.ports: dict[int, int] = {}
+        self._held = Ports()
         for path in sorted(here.rglob("*")):
             if path.is_file():
                 text = path.read_text()
@@ -52,8 +54,12 @@ class Example(Daemon):
     def _port(self, found: re.Match[str]) -> str:
         port = int(found[0])
         if port not in self.ports:
-            self.ports[port] = free_port()
+            self.ports[port] = self._held.one()
         return str(self.ports[port])
+
+    def close(self) -> None:
+        super().close()
+        self._held.close()
 
 
 @pytest.fixture
@@ -108,11 +114,11 @@ def test_nginx_gunicorn(folder: Path) -> None:
         assert get(example.ports[8080]) == "/ by gunicorn\n"
 
 
-def test_node(folder: Path) -> None:
-    with Example("node", folder, ("node",), **{"port: 3000": f"port: {free_port()}"}) as example:
+def test_node(folder: Path, ports: Ports) -> None:
+    port = ports.row(2)
+    with Example("node", folder, ("node",), **{"port: 3000": f"port: {port}"}) as example:
         example.up()
-        ports = [int(yaml.safe_load(example.file.read_text())["services"]["web"]["port"]) + more for more in (0, 1)]
-        assert [get(port) for port in ports] == ["1 of web\n", "2 of web\n"]
+        assert [get(port), get(port + 1)] == ["1 of web\n", "2 of web\n"]
         example.pserv("stop", "web:1", check=0)
         ended = example.status()["web:1"].last_exit
         assert ended is not None
@@ -186,6 +192,7 @@ def test_container(folder: Path) -> None:
     finally:
         container.kill()
         container.communicate()
+        example.close()
 
 
 def test_hardened(folder: Path) -> None:

@@ -153,13 +153,14 @@ def test_a_package_replaced_on_disk_changes_nothing_for_who_runs(tmp_path: Path)
     """Each successor is made from what the daemon loaded when it started."""
     package = tmp_path / "package" / "pserv"
     shutil.copytree(Path(pserv.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    script = "echo one; trap 'echo two; kill $$!; wait; exit 0' TERM; sleep 1000 & wait"
+    script = "sleep 1000 & trap 'echo two; kill $$!; wait; exit 0' TERM; echo one; wait"
     config = f"services:\n  web: {{command: [sh, -c, {script!r}], stdout: {tmp_path}/web.log}}\n"
     daemon = Daemon(tmp_path, config)
     with daemon:
         ours = daemon.env
         daemon.env = {**ours, "PYTHONPATH": str(package.parent)}
         daemon.up()
+        daemon.until_line("web", "one")
         daemon.env = ours
         for path in package.rglob("*.py"):
             path.write_text("raise SystemExit('broken on disk')\n")
@@ -174,6 +175,7 @@ def test_a_package_replaced_on_disk_changes_nothing_for_who_runs(tmp_path: Path)
         kill(pid, signal.SIGTERM)
         daemon.until_state("web", "exited")
         daemon.pserv("start", "web", check=0)
+        daemon.until_line("web", "one", 2)
         watch = os.pidfd_open(keeper)
         daemon.pserv("down", check=0)
         ended(watch)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from pserv.model.status import ServiceStatus
-from tests.scenarios.daemon import Daemon, alive, free_port, kill
+from tests.scenarios.daemon import Daemon, alive, kill
+from tests.scenarios.ports import Ports
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
@@ -208,13 +209,13 @@ http {{
 """
 
 
-def test_real_old_daemons(tmp_path: Path) -> None:
+def test_real_old_daemons(tmp_path: Path, ports: Ports) -> None:
     """As they come: nginx and redis with their pid files, atd without."""
     found = {name: shutil.which(name, path=PATH) for name in ("nginx", "redis-server", "atd", "unshare")}
     if os.geteuid() != 0 or not all(found.values()):
         pytest.skip("needs root, nginx, redis and atd")
     (tmp_path / "run").mkdir()
-    web, port = free_port(), free_port()
+    web, port = ports.one(), ports.one()
     (tmp_path / "nginx.conf").write_text(NGINX.format(folder=tmp_path, port=web))
     redis = f"{found['redis-server']} --port {port} --bind 127.0.0.1 --save '' --dir {tmp_path} --daemonize yes"
     own = f"mount -t tmpfs none /run && exec {found['atd']}"

@@ -18,8 +18,13 @@ from typing import IO, Any
 import pytest
 
 from tests.scenarios.daemon import PATIENCE, Daemon, python
+from tests.scenarios.fifos import fifo, words
 
-TALKER = python("import os, signal; os.write(1, b'one\\ntwo'); os.close(1); os.close(2); signal.pause()")
+TALKER = python(
+    "import os, signal, sys; os.write(1, b'one\\ntwo'); os.close(1); os.close(2);"
+    "[open(path, 'w').write('printed\\n') for path in sys.argv[1:]]; signal.pause()"
+)
+"""Says in the FIFO that it is given, if any, that it has printed all."""
 SPEAKER = python("import signal; print('two', flush=True); signal.pause()")
 FLOOD = python("import os\nwhile True: os.write(1, b'x' * 99 + b'\\n')")
 
@@ -53,6 +58,11 @@ services:
   web: {{command: {json.dumps(TALKER)}, stdout: inherit}}
   jsons: {{command: {json.dumps(TALKER)}, stdout: inherit, log: json}}
 """
+
+
+def telling(path: Path) -> str:
+    """Services that say in a FIFO when they have printed."""
+    return SERVICES.replace(json.dumps(TALKER), json.dumps([*TALKER, str(path)]))
 
 
 def check(found: list[str]) -> None:
@@ -90,26 +100,29 @@ def test_a_socket_as_of_systemd(tmp_path: Path) -> None:
 
 
 def test_a_file_that_others_append_to(tmp_path: Path) -> None:
-    out = tmp_path / "out"
+    out, told = tmp_path / "out", fifo(tmp_path / "told")
     with out.open("w") as file:
         file.write("before\n")
         file.flush()
-        with Daemon(tmp_path, SERVICES) as daemon, daemon_on(daemon, file):
-            for name in ("web", "jsons"):
-                daemon.until_state(name, "running")
+        with Daemon(tmp_path, telling(tmp_path / "told")) as daemon, daemon_on(daemon, file):
+            words(told, 2)
             daemon.pserv("stop", "--all", check=0)
             found = out.read_text().splitlines()
+    os.close(told)
     assert found[0] == "before"
     check(found[1:])
     assert not list(tmp_path.glob(".out*"))
 
 
 def test_in_the_background_it_is_in_the_daemons_own_log(tmp_path: Path) -> None:
-    with Daemon(tmp_path, SERVICES) as daemon:
+    told = fifo(tmp_path / "told")
+    with Daemon(tmp_path, telling(tmp_path / "told")) as daemon:
         daemon.up()
+        words(told, 2)
         daemon.pserv("stop", "--all", check=0)
         (log,) = (tmp_path / "state").rglob("daemon.log")
         found = log.read_text().splitlines()
+    os.close(told)
     check(found)
 
 
@@ -155,19 +168,18 @@ services:
 
 
 def test_a_fifo_and_a_device_without_rotation(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "fifo")
+    ours = fifo(tmp_path / "fifo")
     services = f"""
 services:
   web: {{command: {json.dumps(TALKER)}, stdout: ./fifo}}
   full: {{command: {json.dumps(TALKER)}, stdout: /dev/full}}
 """
-    fifo = os.open(tmp_path / "fifo", os.O_RDONLY | os.O_NONBLOCK)
-    os.set_blocking(fifo, True)
     with Daemon(tmp_path, services) as daemon:
         daemon.up()
         found = b""
         while found != b"one\ntwo":
-            found += os.read(fifo, 100)
+            assert select.select([ours], [], [], PATIENCE)[0], found
+            found += os.read(ours, 100)
         assert {path.name for path in tmp_path.iterdir()} >= {"fifo"}
         assert not list(tmp_path.glob("*.0*"))
-    os.close(fifo)
+    os.close(ours)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 
-from tests.scenarios.daemon import Daemon, kill
+from tests.scenarios.daemon import PATIENCE, Daemon, kill
+from tests.scenarios.fifos import fifo, words
+from tests.scenarios.ports import Ports
 
 SERVER = """
 import os, signal, socket
+if os.path.exists("gate"):
+    with open("told", "w") as told, open("gate", buffering=1) as gate:
+        print(os.environ["PSERV_INSTANCE"], file=told, flush=True)
+        gate.readline()
 listener = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 print("listening as", os.environ["PSERV_SERVICE"], os.environ["PSERV_INSTANCE"], flush=True)
@@ -34,23 +40,6 @@ services:
 """
 
 
-def free_ports(count: int) -> int:
-    """The first of so many ports in a row that nobody uses now."""
-    for first in range(21_000 + count * hash(threading.get_native_id()) % 5000, 32_000, count):
-        taken = []
-        try:
-            for port in range(first, first + count):
-                taken.append(socket.create_server(("127.0.0.1", port)))
-        except OSError:
-            continue
-        else:
-            return first
-        finally:
-            for listener in taken:
-                listener.close()
-    raise AssertionError("no ports are free")
-
-
 def configured(folder: Path, instances: int, port: int) -> str:
     server = folder / "server.py"
     server.write_text(SERVER)
@@ -58,7 +47,7 @@ def configured(folder: Path, instances: int, port: int) -> str:
 
 
 def answer(port: int) -> str:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
         return client.makefile().readline().strip()
 
 
@@ -74,8 +63,8 @@ def pids(daemon: Daemon) -> dict[str, int | None]:
     return {name: row.pid for name, row in daemon.status().items()}
 
 
-def test_four_instances_with_ports(tmp_path: Path) -> None:
-    port = free_ports(4)
+def test_four_instances_with_ports(tmp_path: Path, ports: Ports) -> None:
+    port = ports.row(4)
     with Daemon(tmp_path, configured(tmp_path, 4, port)) as daemon:
         daemon.up()
         assert [answer(port + index) for index in range(4)] == ["1", "2", "3", "4"]
@@ -91,11 +80,12 @@ def test_four_instances_with_ports(tmp_path: Path) -> None:
         assert answer(port + 2) == "3"
         logs = {path.name for path in tmp_path.glob("state/*/logs/*.log")}
         assert logs == {f"web:{number}.log" for number in range(1, 5)}
+        daemon.until_line("web:2", "listening as web 2")
         assert "listening as web 2" in daemon.pserv("logs", "web:2", check=0).stdout
 
 
-def test_scale_up_and_down_and_by_reload(tmp_path: Path) -> None:
-    port = free_ports(5)
+def test_scale_up_and_down_and_by_reload(tmp_path: Path, ports: Ports) -> None:
+    port = ports.row(5)
     with Daemon(tmp_path, configured(tmp_path, 2, port)) as daemon:
         daemon.up()
         before = pids(daemon)
@@ -121,8 +111,8 @@ def test_scale_up_and_down_and_by_reload(tmp_path: Path) -> None:
         assert "no instance now" in daemon.pserv("status", "web", check=0).stderr
 
 
-def test_a_scale_is_remembered_over_the_supervisors_death(tmp_path: Path) -> None:
-    port = free_ports(4)
+def test_a_scale_is_remembered_over_the_supervisors_death(tmp_path: Path, ports: Ports) -> None:
+    port = ports.row(4)
     with Daemon(tmp_path, configured(tmp_path, 2, port)) as daemon:
         daemon.up()
         daemon.pserv("scale", "web=4", check=0)
@@ -134,59 +124,33 @@ def test_a_scale_is_remembered_over_the_supervisors_death(tmp_path: Path) -> Non
         assert pids(daemon) == before
 
 
-class Polling:
-    """A client that asks all ports again and again, and counts how many answered in the worst round."""
-
-    def __init__(self, ports: range) -> None:
-        self.worst = len(ports)
-        self.rounds = 0
-        self._ports = ports
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._ask)
-
-    def __enter__(self) -> Polling:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _ask(self) -> None:
-        while not self._over.is_set():
-            answers = 0
-            for port in self._ports:
-                try:
-                    answers += bool(answer(port))
-                except OSError:
-                    continue
-            self.worst = min(self.worst, answers)
-            self.rounds += 1
-
-
 @pytest.mark.parametrize("killed", [False, True])
-def test_a_rolling_restart_leaves_all_but_one_answering(tmp_path: Path, killed: bool) -> None:
-    port = free_ports(4)
+def test_a_rolling_restart_leaves_all_but_one_answering(tmp_path: Path, ports: Ports, killed: bool) -> None:
+    """Each waits at the gate before it listens: then the others answer, and each has been there once."""
+    port = ports.row(4)
     with Daemon(tmp_path, configured(tmp_path, 4, port)) as daemon:
         daemon.up()
         before = pids(daemon)
-        with Polling(range(port, port + 4)) as polling:
-            rolling = daemon.start("restart", "--rolling", "web")
-            if killed:
-                daemon.until_restarted("web:2", before["web:2"] or 0)
-                daemon.kill_supervisor()
-            out, err = rolling.communicate(timeout=30)
+        told, gate = fifo(tmp_path / "told"), fifo(tmp_path / "gate")
+        with daemon.start("restart", "--rolling", "web") as rolling:
+            for number in range(1, 5):
+                assert words(told, 1) == [b"%d" % number]
+                if killed and number == 2:
+                    daemon.kill_supervisor()
+                assert [refused(port + index) for index in range(4)] == [index == number - 1 for index in range(4)]
+                os.write(gate, b"go\n")
+            out, err = rolling.communicate(timeout=PATIENCE)
             assert rolling.returncode == 0, err
         assert out.count("running") == 4
         after = pids(daemon)
         assert not set(before.values()) & set(after.values())
-        assert polling.rounds > 1
-        assert polling.worst >= 3
         assert all(row.ready and row.restarts == 0 for row in daemon.status().values())
+        os.close(told)
+        os.close(gate)
 
 
-def test_a_rolling_restart_ends_at_the_first_that_fails(tmp_path: Path) -> None:
-    port = free_ports(3)
+def test_a_rolling_restart_ends_at_the_first_that_fails(tmp_path: Path, ports: Ports) -> None:
+    port = ports.row(3)
     config = configured(tmp_path, 3, port).replace("stop:", "restart: never\n    stop:")
     with Daemon(tmp_path, config) as daemon:
         daemon.up()

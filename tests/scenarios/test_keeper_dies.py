@@ -8,13 +8,14 @@ from pathlib import Path
 
 from pserv.keeper import cgroup
 from tests.scenarios.daemon import Daemon, alive, ended, environ, kill, naming
+from tests.scenarios.fifos import fifo, words
 
 SERVICE = """
 exec 9>"$1.lock"
 flock -n 9 || echo "$1 runs twice" >> doubles
 [ "$1" = deaf ] && trap '' TERM
 case $1 in *.child) ;; *) (setsid env -i /bin/sh "$0" "$1.child" 9>&- &) ;; esac
-echo up; while :; do sleep 1; done
+echo up > told; while :; do sleep 1; done
 """
 
 CONFIG = """
@@ -31,10 +32,13 @@ def daemon_in(folder: Path) -> Daemon:
 
 
 def up(daemon: Daemon) -> list[int]:
-    """Start it and wait until all services have said so; their processes."""
+    """Start it and wait until each process of all services has said so; those processes."""
+    path = daemon.folder / "told"
+    path.unlink(missing_ok=True)
+    told = fifo(path)
     daemon.up()
-    for name in ("polite", "deaf", "forking"):
-        daemon.until_line(name, "up")
+    words(told, 8)  # polite, deaf, inner and other, and a child of each
+    os.close(told)
     return naming(str(daemon.folder / "service.sh"))
 
 

@@ -253,7 +253,10 @@ LIVE: dict[str, Row] = {
         "main",
         "group",
         then(Seen.stopped, printed("child got TERM")),
-        {"shell": "sh -c 'trap \"echo child got TERM\" TERM; sleep 10000 & wait' & trap 'wait; wait' TERM; wait; wait"},
+        {
+            "shell": "trap 'wait; wait' TERM; "
+            "sh -c 'trap \"echo child got TERM\" TERM; echo up; sleep 10000 & wait' & wait; wait"
+        },
     ),
     "stop.steps": Row(
         [{"TERM": "1h"}],

@@ -56,6 +56,7 @@ def test_renamed_files_are_left_at_once_and_may_be_compressed(tmp_path: Path) ->
             finally:
                 del os.environ["PSERV_SOCKET"]
             assert "opened anew" in daemon.pserv("events", check=0).stdout
+            daemon.until_line("web", f"{50 * ROUNDS - 1:09d}")
             read = daemon.pserv("logs", "web", "-n", "1000", check=0).stdout
             check_lines(read.encode(), 50 * ROUNDS)
             daemon.pserv("down", check=0)

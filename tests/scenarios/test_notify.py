@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.keeper.speaking import speaker
-from tests.scenarios.daemon import PATIENCE, Daemon, alive, free_port, kill
+from tests.scenarios.daemon import PATIENCE, Daemon, alive, kill
 
 
 def services(**declared: dict[str, object]) -> str:
@@ -23,7 +23,7 @@ def saying(code: str, **options: object) -> dict[str, object]:
     return {"command": speaker(code), "type": "notify", **options}
 
 
-def test_ready_when_they_say_so(tmp_path: Path) -> None:
+def test_ready_when_they_say_so(tmp_path: Path, port: int) -> None:
     """Each in its own way: itself, by a child that is gone at once, by a program for scripts, by a line."""
     helper = "pid = os.fork()\nif pid == 0:\n    say('READY=1'); os._exit(0)\nos.waitpid(pid, 0)\nrest()"
     declared: dict[str, dict[str, object]] = {
@@ -36,7 +36,7 @@ def test_ready_when_they_say_so(tmp_path: Path) -> None:
         declared["script"] = {"shell": "systemd-notify --ready --status=scripted; exec sleep 1000", "type": "notify"}
     redis = shutil.which("redis-server")
     if redis:
-        words = f"--port {free_port()} --bind 127.0.0.1 --save '' --dir {tmp_path} --supervised systemd"
+        words = f"--port {port} --bind 127.0.0.1 --save '' --dir {tmp_path} --supervised systemd"
         declared["redis"] = {"command": f"{redis} {words}", "type": "notify"}
     with Daemon(tmp_path, services(**declared)) as daemon:
         daemon.up()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.scenarios.daemon import Daemon, alive, children, free_port, group_members, kill
+from tests.scenarios.daemon import Daemon, alive, children, group_members, kill
 from tests.scenarios.webserver import get, nginx_conf
 
 PATH = ":".join(
@@ -94,9 +94,9 @@ def test_postgres_as_its_own_user(open_folder: Path) -> None:
         assert not (open_folder / "data" / "postmaster.pid").exists()
 
 
-def test_nginx(tmp_path: Path) -> None:
+def test_nginx(tmp_path: Path, port: int) -> None:
     """QUIT lets it finish what it serves; HUP is its reload, and the master stays."""
-    port, conf = free_port(), tmp_path / "nginx.conf"
+    conf = tmp_path / "nginx.conf"
     conf.write_text(nginx_conf(tmp_path, port, 'return 200 "one"'))
     config = f"""
 services:
@@ -150,9 +150,9 @@ def reloads(daemon: Daemon) -> int:
     return min(len(began), len([reason for reason in told if reason.startswith("reloaded after")]))
 
 
-def test_haproxy(tmp_path: Path) -> None:
+def test_haproxy(tmp_path: Path, port: int) -> None:
     """Its master says READY=1 with its MAINPID; USR2 makes it say RELOADING=1, execute itself, and be ready again."""
-    port, conf = free_port(), tmp_path / "haproxy.cfg"
+    conf = tmp_path / "haproxy.cfg"
     conf.write_text(HAPROXY.format(folder=tmp_path, port=port, answer="one"))
     config = f"""
 services:

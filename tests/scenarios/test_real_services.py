@@ -12,8 +12,9 @@ import pytest
 
 from pserv.api import operations as op
 from pserv.model.states import Phase
-from tests.scenarios.daemon import Daemon, alive, free_port, group_members, kill, naming
+from tests.scenarios.daemon import Daemon, alive, group_members, kill, naming
 from tests.scenarios.ordinary import NOBODY, becoming
+from tests.scenarios.ports import Ports
 from tests.scenarios.webserver import get, nginx_conf
 
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
@@ -56,13 +57,13 @@ LINES = {"web": 1, "app": 2, "redis": 1, "worker": 1}
 class Stack:
     """The four services in one folder."""
 
-    def __init__(self, folder: Path, wrapper: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, ports: Ports, wrapper: Sequence[str] = ()) -> None:
         found = {name: shutil.which(name, path=PATH) for name in ("nginx", "redis-server", "redis-cli")}
         missing = [name for name, path in found.items() if path is None]
         if missing:
             pytest.skip(f"not installed: {', '.join(missing)}")
         pytest.importorskip("gunicorn")
-        self.web, app, redis = free_port(), free_port(), free_port()
+        self.web, app, redis = (ports.one() for _ in range(3))
         (folder / "application.py").write_text(APPLICATION)
         (folder / "nginx.conf").write_text(nginx_conf(folder, self.web, f"proxy_pass http://127.0.0.1:{app}"))
         config = SERVICES.format(
@@ -120,14 +121,14 @@ def check_stack(stack: Stack) -> None:
     assert not [member for group in groups if group is not None for member in group_members(group)]
 
 
-def test_real_services(tmp_path: Path) -> None:
-    stack = Stack(tmp_path)
+def test_real_services(tmp_path: Path, ports: Ports) -> None:
+    stack = Stack(tmp_path, ports)
     with stack.daemon:
         check_stack(stack)
 
 
-def test_real_services_of_an_ordinary_user(nobodys_folder: Path, tmp_path: Path) -> None:
-    stack = Stack(nobodys_folder, becoming(NOBODY, tmp_path))
+def test_real_services_of_an_ordinary_user(nobodys_folder: Path, tmp_path: Path, ports: Ports) -> None:
+    stack = Stack(nobodys_folder, ports, becoming(NOBODY, tmp_path))
     with stack.daemon:
         check_stack(stack)
         for keeper_file in (nobodys_folder / "state").rglob("*"):

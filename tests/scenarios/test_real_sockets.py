@@ -13,9 +13,6 @@ from typing import Self
 import pytest
 
 from tests.scenarios.daemon import PATIENCE, Daemon
-from tests.scenarios.test_sockets import port
-
-__all__ = ("port",)
 
 RESTARTS = int(os.environ.get("PSERV_RESTARTS", "2"))
 """20 and more to see it for long."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from pserv.api import operations as op
 from pserv.model.status import KeptConfiguration
 from tests.scenarios.daemon import PATIENCE, Daemon
+from tests.scenarios.saving import saved
 from tests.scenarios.test_watching import watchers
 
 SLEEPER: dict[str, object] = {"command": "sleep 10000"}
@@ -206,13 +207,6 @@ def reloads(daemon: Daemon, count: int) -> list[str]:
     raise AssertionError(f"only {told}")
 
 
-def saved(path: Path, text: str) -> None:
-    """As editors save: beside, then over it."""
-    fresh = path.with_name(f"{path.name}~")
-    fresh.write_text(text)
-    fresh.rename(path)
-
-
 def test_a_saved_change_is_applied_by_itself(tmp_path: Path) -> None:
     """Of any file that it is made of, also a new one; a mistake changes nothing and is told until it is mended."""
     folder = tmp_path / "apps"
@@ -238,7 +232,7 @@ def test_a_saved_change_is_applied_by_itself(tmp_path: Path) -> None:
         assert not [text for text in daemon.daemon().trouble if "refused" in text]
         assert daemon.pid("web") == pid
         daemon.kill_supervisor()
-        (tmp_path / ".env").write_text("V=2\n")
+        saved(tmp_path / ".env", "V=2\n")
         row = daemon.until_restarted("web", pid)
         assert b"V=2" in Path(f"/proc/{row.pid}/environ").read_bytes().split(b"\0")
         saved(daemon.file, main.replace("true", "false"))

@@ -13,6 +13,7 @@ from pserv.api import operations as op
 from pserv.model.status import ReloadStep
 from tests.scenarios.daemon import Daemon, environ, kill, python
 from tests.scenarios.ordinary import NOBODY
+from tests.scenarios.saving import saved
 from tests.scenarios.test_watching import until_watched
 
 SLEEP = "sleep 10000"
@@ -309,7 +310,7 @@ def test_an_edit_of_a_watched_env_file(tmp_path: Path) -> None:
         until_watched(daemon, "web")
         for text, got in (("A=2\n", "2"), ("A='\n", "2")):
             pid = daemon.pid("web")
-            path.write_text(text)
+            saved(path, text)
             daemon.until_restarted("web", pid)
             assert given(daemon, "web", "A") == [got]
         trouble = daemon.status()["web"].trouble

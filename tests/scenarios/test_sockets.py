@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterator
 from ctypes.util import find_library
 from pathlib import Path
 
@@ -32,15 +31,6 @@ while True:
 """)
 SERVER = json.dumps(_ARGV)
 """Serves one connection after the other; what it is sent ends it."""
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    """A port that nobody else is given meanwhile: bound, and not listened on."""
-    with socket.socket() as reserved:
-        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reserved.bind(("127.0.0.1", 0))
-        yield reserved.getsockname()[1]
 
 
 def ask(port: int, what: str = "who") -> list[str]:

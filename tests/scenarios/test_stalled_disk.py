@@ -13,6 +13,9 @@ from tests.scenarios.daemon import Daemon, kill
 from tests.scenarios.driven import Driven
 from tests.stalling import StallingFolder, missing
 
+SOON = 5.0
+"""Seconds that nobody needs who waits for no disk, however busy the machine is; who does waits for ever."""
+
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing() or "-")
 
 
@@ -44,12 +47,12 @@ def test_a_stalled_log_stops_nobody_but_its_writer(tmp_path: Path, stalling: Sta
             began = time.monotonic()
             kill(supervisor)
             assert daemon.daemon().supervisor_pid != supervisor
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < SOON
             assert daemon.pid("free") == pid
 
             began = time.monotonic()
             daemon.pserv("stop", "stuck", check=0)
-            assert time.monotonic() - began < 0.5 + 1 + 0.5, "its timeout, one second, and the command itself"
+            assert time.monotonic() - began < SOON
             stalling.stall()
             daemon.pserv("down", check=0)
 
@@ -74,6 +77,6 @@ def test_a_program_on_a_hung_disk_delays_no_other_start(tmp_path: Path, stalling
             daemon.pserv("stop", "other", check=0)
             daemon.pserv("start", "other", check=0)
         assert daemon.status()["hung"].state.value == "starting"
-        assert sorted(took)[5] < 0.5, took
+        assert max(took) < SOON, took
         stalling.stall()
         daemon.pserv("down", check=0)

@@ -46,7 +46,8 @@ class Row(NamedTuple):
 
 
 def tell(text: str) -> str:
-    return f"echo {text} >> {{told}}"
+    """Into its file, and then where it can be waited for."""
+    return f"echo {text} >> {{told}}; echo {text}"
 
 
 def hooks(kind: str) -> Declared:
@@ -119,8 +120,9 @@ TABLE = (
                   "stop": {"timeout": "15s"}},
         "stopping", order="stop", after="stopped",
         over=lambda row: row.last_exit is not None and row.last_exit.code == 0),
-    Row("dies", {"shell": f"{tell('begin')}; test -e {{go}} || {{{{ cat {{gate}}; kill -9 $$; }}}}; {REST}"}, "running",
-        over=lambda row: row.restarts == 1, told=("begin", "begin")),
+    Row("dies", {"shell": f"test -e {{told}} || {{{{ {tell('begin')}; cat {{gate}}; kill -9 $$; }}}}; "
+                          f"{tell('again')}; {REST}"}, "running",
+        over=lambda row: row.restarts == 1, told=("begin", "again")),
     Row("backs-off", {"shell": f"{tell('begin')}; exit 7", "backoff": FAR}, "backoff", lambda row: row.restarts == 2,
         gated=False, after="backoff", over=lambda row: row.restarts == 2, told=("begin", "begin")),
     Row("is-lazy", {"shell": f"{tell('begin')}; {REST}", "sockets": "unix:{go}.sock", "lazy": True}, "waiting",
@@ -204,6 +206,8 @@ class Case:
         self._until(lambda row, seen: seen.state.value == row.after and row.over(seen))
         for row in TABLE:
             if row.told:
+                if row.after == "running":
+                    self.daemon.until_line(row.name, row.told[-1], row.told.count(row.told[-1]))
                 assert (self.folder / f"{row.name}.told").read_text().split() == list(row.told), row.name
 
 

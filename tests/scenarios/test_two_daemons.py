@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pserv.config import places
-from tests.scenarios.daemon import Daemon, ended, kill
+from tests.scenarios.daemon import Daemon, alive, children, command_of, ended, kill
 
 ONE = "services: {one: {command: sleep 10000}}\n"
 TWO = "services: {two: {command: sleep 10000}}\n"
@@ -73,7 +73,10 @@ def test_many_starts_at_once_make_one_daemon(tmp_path: Path) -> None:
         for code, (_, errors) in zip(codes, told, strict=True):
             assert code == 0 or f"already runs at {daemon.socket}" in errors
         assert daemon.status()["one"].state.value == "running"
-        assert len(daemon.marked()) == 4, "more than keeper, supervisor, logger and the one service"
+        keeper = daemon.daemon().keeper_pid
+        others = set(daemon.marked()) - {keeper, *children(keeper)}
+        assert not [pid for pid in others if alive(pid)], "processes of another daemon"
+        assert [pid for pid in daemon.marked() if command_of(pid) == b"sleep\00010000\0"] == [daemon.pid("one")]
 
 
 def test_a_socket_that_serves_another_file_is_refused(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_an_edit_restarts_whatever_its_state(tmp_path: Path) -> None:
         "done": {"shell": "echo done", "type": "oneshot", "watch": QUICK},
         "down": {"command": "sleep 1000", "watch": QUICK},
         "signalled": {
-            "shell": "trap 'echo hup' HUP; while :; do sleep 0.05; done",
+            "shell": "trap 'echo hup' HUP; echo up; while :; do sleep 0.05; done",
             "watch": {**QUICK, "on_change": "HUP"},
         },
         "reloaded": {
@@ -75,6 +75,7 @@ def test_an_edit_restarts_whatever_its_state(tmp_path: Path) -> None:
         daemon.pserv("stop", "down", check=0)
         for name in declared:
             until_watched(daemon, name)
+        daemon.until_line("signalled", "up")
         daemon.until_state("failed", "failed")
         daemon.until("backoff", lambda row: row.state.value == "backoff" and row.restarts == 2)
         before = daemon.status()
