@@ -326,7 +326,7 @@ def test_the_supervisor_of_a_boot_that_is_refused_is_gone_before_the_keeper(tmp_
 MEANWHILE = """
 import os, select, sys
 from pserv.keeper.main import Boot, run
-from pserv.keeper.protocol import Channel
+from pserv.keeper.channel import Channel
 
 def supervisor(channel, argument):
     table = Channel(channel)
