@@ -182,6 +182,9 @@ def test_reload_compares_what_was_read(tmp_path: Path) -> None:
         assert daemon.pid("api") == pids["api"]
         assert daemon.status()["old"].state.value == "stopped"
         (tmp_path / "other.txt").unlink()
+        told = "cannot read secret OTHER: its command ended with exit code 1; see for yourself: cat other.txt"
+        assert f"api: {told}; what was read before serves" in daemon.pserv("reload", "--dry-run", check=0).stderr
+        assert daemon.status()["api"].trouble == ""
         assert {step.action for step in reload(daemon)} == {"unchanged"}
         row = daemon.status()["api"]
         assert (row.pid, row.trouble.partition(";")[0]) == (

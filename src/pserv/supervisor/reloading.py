@@ -128,7 +128,8 @@ class Reloading:
         daemon = reload.daemon_changes(running, document, origins)
         steps = reload.diff(old, new, origins)
         if any(references.needed(each) for each in services.values()):
-            steps = await session.on_demand.resolving.compare(document, services, steps)
+            steps, unread = await session.on_demand.resolving.rereading.compare(document, services, steps)
+            notes = (*notes, *unread)
         steps = tuple(self._told(self._timed(step)) for step in steps)
         return Plan(running, document, services, steps, daemon, (*notes, *document.notes))
 
@@ -159,7 +160,7 @@ class Reloading:
         if session.orders.note.ending:
             raise Refused(f"cannot reload: the daemon is ending ({session.orders.note.ending})")
         referring = any(references.needed(each) for each in plan.services.values())
-        values = await session.on_demand.resolving.deliver_planned(document, plan.services) if referring else {}
+        values = await session.on_demand.resolving.rereading.deliver(document, plan.services) if referring else {}
         data = spec.encode(document)
         fd = memory.holding(data)
         try:
@@ -179,7 +180,7 @@ class Reloading:
         session.orders.try_out(())
         session.orders.declare(document)
         if values:
-            session.on_demand.resolving.adopt_planned(values)
+            session.on_demand.resolving.rereading.adopt(values)
         supervisor.tell("", "reload", f"configuration applied ({by}): {plan.text}")
         session.orders.align(by)
         session.on_demand.watch_clock()

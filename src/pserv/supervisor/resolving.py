@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from pserv.keeper import quickjson
 from pserv.keeper.protocol import Message
 from pserv.model.errors import Refused
@@ -19,13 +17,12 @@ from pserv.model.events import Change, Resolved, Unresolved
 from pserv.model.names import service_of
 from pserv.model.secrets import Values
 from pserv.model.spec import Document, ServiceSpec
-from pserv.model.states import AT_REST, Goal, Phase
-from pserv.model.status import OptionChange, ReloadStep
+from pserv.model.states import Phase
 from pserv.rules import references
-from pserv.rules.secrecy import MASK
 from pserv.supervisor import record, sources
 from pserv.supervisor.delivering import Delivering
 from pserv.supervisor.refreshing import Refreshing
+from pserv.supervisor.rereading import Rereading
 from pserv.supervisor.sharing import Sharing
 from pserv.supervisor.sources import Asked, Unread
 from pserv.system.tasks import Task
@@ -41,11 +38,11 @@ class Resolving:
         self._session = session
         self._supervisor = session.supervisor
         self._open: dict[str, Task[None]] = {}
-        self._planned: tuple[Document, dict[str, Values]] | None = None
         self._supervisor.bus.call(self._changed)
         self.delivering = Delivering(session)
         self.sharing = Sharing(session.tasks, session.clock.now)
         self.refreshing = Refreshing(session, self)
+        self.rereading = Rereading(session, self)
 
     # A step of a life
 
@@ -126,7 +123,7 @@ class Resolving:
         specs = self._supervisor.specs
         read = {name: specs[name] for name in names if name in specs and references.needed(specs[name])}
         failed: dict[str, str] = {}
-        for name, outcome in (await self._side_by_side(read)).items():
+        for name, outcome in (await self.side_by_side(read)).items():
             try:
                 if isinstance(outcome, str):
                     raise Unread(outcome)
@@ -154,7 +151,7 @@ class Resolving:
         if self._supervisor.specs.get(name) is spec:
             self.take(name, values)
 
-    async def _side_by_side(
+    async def side_by_side(
         self, specs: Mapping[str, ServiceSpec], document: Document | None = None
     ) -> dict[str, Values | str]:
         """What was read of each, or why it was not."""
@@ -172,64 +169,6 @@ class Resolving:
             return await sources.read(self._session, asked)
         except Unread as unread:
             return str(unread)
-
-    async def compare(
-        self, document: Document, expanded: Mapping[str, ServiceSpec], steps: Iterable[ReloadStep]
-    ) -> tuple[ReloadStep, ...]:
-        """The steps of a reload with what is different of env files and secrets by now, by name.
-
-        What was read is kept for the `apply` of this document; of what could not be read the last values serve.
-        """
-        own = self._supervisor.records
-        read = {
-            name: spec
-            for name, spec in expanded.items()
-            if references.needed(spec) and name in own and own[name].values is not None
-        }
-        outcomes = await self._side_by_side(read, document)
-        planned = {name: values for name, values in outcomes.items() if isinstance(values, Values)}
-        self._planned = document, planned
-        for name, why in outcomes.items():
-            if isinstance(why, str):
-                self.trouble(name, why)
-        return tuple(self._compared(step, planned, expanded) for step in steps)
-
-    def _compared(
-        self, step: ReloadStep, planned: Mapping[str, Values], specs: Mapping[str, ServiceSpec]
-    ) -> ReloadStep:
-        name = step.service
-        if name not in planned or step.action == "remove":
-            return step
-        old = self._supervisor.records[name].values or Values()
-        found = references.changed(specs[name], old, planned[name])
-        if not found:
-            return step
-        restarts = self._supervisor.lives[name].phase not in AT_REST and specs[name].schedule is None
-        action = "restart" if step.action == "restart" or restarts else "live"
-        details = (*step.details, *map(_detail, found))
-        return replace(step, action=action, changes=(*step.changes, *found), details=details)
-
-    async def deliver_planned(self, document: Document, expanded: Mapping[str, ServiceSpec]) -> dict[str, Values]:
-        """What `compare` read for this document, its files being written; what cannot be written is told."""
-        if self._planned is None or self._planned[0] is not document:
-            return {}
-        planned, self._planned = self._planned[1], None
-        for name in list(planned):
-            try:
-                await self.delivering.deliver(name, expanded[name], planned[name])
-            except Unread as unread:
-                self.trouble(name, str(unread))
-                del planned[name]
-        return planned
-
-    def adopt_planned(self, planned: Mapping[str, Values]) -> None:
-        """From now on services get these; who runs with others is restarted by the reload that it is for."""
-        supervisor = self._supervisor
-        for name, values in planned.items():
-            if name in supervisor.specs:
-                self.take(name, values)
-                restarts = supervisor.lives[name].goal is Goal.UP and supervisor.specs[name].schedule is None
-                supervisor.records[name].prepared = restarts and supervisor.stale(name)
 
     def _changed(self, change: Change) -> None:
         """What is wanted no more is not read on; of a service that is no longer there nothing stays."""
@@ -278,10 +217,3 @@ class Resolving:
                 own.unread = kept["unread"]
             except (ValueError, TypeError, KeyError) as error:  # its next run has them read anew
                 self._session.bug(f"reading what is kept of the values of {name}", error)
-
-
-def _detail(text: str) -> OptionChange:
-    """ "env_file: A added" as data."""
-    told, _, verb = text.rpartition(" ")
-    option = told.replace("env_file: ", "env_file.").replace("secret ", "secrets.")
-    return OptionChange(option, False, MASK if verb == "removed" else None, MASK if verb == "added" else None)
