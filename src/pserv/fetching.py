@@ -34,7 +34,8 @@ def fetcher(sock: socket.socket, argument: str) -> int:
     in words where it failed:
 
     - `"read": {"env_files": [[path, required, format]], "secrets": {name: {"file": path} or {"env": name}}}`, answered
-      by `files`, `[[name, value, "path:line"]]`, `secrets` by name, and `unread`, why not, by name;
+      by `files`, `[[name, value, "path:line"]]`, `read`, when each had changed last (0: it was not there), `secrets` by
+      name, and `unread`, why not, by name;
     - `"write": {"folder", "files": [[path, text]], "user", "group", "groups"}`: the files are that user's alone;
     - `"remove": {"folder", "files": [path], "user", "group", "groups"}`.
     """
@@ -66,23 +67,25 @@ def _read(asked: Asked) -> Asked:
             secrets[name] = _variable(source["env"]) if "env" in source else _content(source["file"])
         except Unread as error:
             unread[name] = str(error)
-    return {"files": _variables(asked["env_files"]), "secrets": secrets, "unread": unread}
+    files, read = _variables(asked["env_files"])
+    return {"files": files, "read": read, "secrets": secrets, "unread": unread}
 
 
-def _variables(files: list[list[Any]]) -> list[tuple[str, str, str]]:
+def _variables(files: list[list[Any]]) -> tuple[list[tuple[str, str, str]], dict[str, int]]:
     if not files:
-        return []
+        return [], {}
     from pserv.config import env_files  # late: few services have one
     from pserv.model.mistakes import Mistake
     from pserv.model.secrets import EnvFile
 
     mistakes: list[Mistake] = []
-    found = env_files.read([EnvFile(*file) for file in files], os.environ, mistakes)
+    read: dict[str, int] = {}
+    found = env_files.read([EnvFile(*file) for file in files], os.environ, mistakes, read)
     if mistakes:
         first = mistakes[0]
         where = f"{first.file}:{first.line}" if first.line else first.file
         raise Unread(f"cannot read env file {where}: {first.message}")
-    return found
+    return found, read
 
 
 def _variable(name: str) -> str:

@@ -176,14 +176,18 @@ def test_reload_compares_what_was_read(tmp_path: Path) -> None:
         (tmp_path / "app.env").write_text("# a comment\nA=2\nB=3\n")
         plan = daemon.pserv("reload", "--dry-run", check=0).stdout
         assert "web: restart because env_file.A changed, env_file.B added, secrets.KEY changed" in plan
+        for words in (("status",), ("show", "web", "--env", "--diff")):
+            told = daemon.pserv(*words)
+            assert f"{tmp_path}/app.env (env file of web) changed at " in told.stdout + told.stderr, words
         assert daemon.pid("web") == pids["web"]
         reload(daemon)
+        assert "not loaded" not in daemon.pserv("status", check=0).stdout
         assert given(daemon, "web", "KEY", "A", "B") == ["second", "2", "3"]
         assert daemon.pid("api") == pids["api"]
         assert daemon.status()["old"].state.value == "stopped"
         (tmp_path / "other.txt").unlink()
-        told = "cannot read secret OTHER: its command ended with exit code 1; see for yourself: cat other.txt"
-        assert f"api: {told}; what was read before serves" in daemon.pserv("reload", "--dry-run", check=0).stderr
+        why = "cannot read secret OTHER: its command ended with exit code 1; see for yourself: cat other.txt"
+        assert f"api: {why}; what was read before serves" in daemon.pserv("reload", "--dry-run", check=0).stderr
         assert daemon.status()["api"].trouble == ""
         assert {step.action for step in reload(daemon)} == {"unchanged"}
         row = daemon.status()["api"]

@@ -15,18 +15,26 @@ Found = list[tuple[str, str, str]]
 """Name, value, and where it stands: `path:line`."""
 
 
-def read(files: Iterable[EnvFile], environ: Mapping[str, str], mistakes: list[Mistake]) -> Found:
-    """The variables of all files, those of later ones last."""
+def read(
+    files: Iterable[EnvFile], environ: Mapping[str, str], mistakes: list[Mistake], when: dict[str, int] | None = None
+) -> Found:
+    """The variables of all files, those of later ones last.
+
+    `when` is told when each file had changed last, nanoseconds by path; 0 for one that is not there and need not be.
+    """
+    when = {} if when is None else when
     found: Found = []
     known: dict[str, str] = {}
     for file in files:
         if not file.required and not os.path.lexists(file.path):
+            when[file.path] = 0
             continue
         try:
-            text, _ = content(file.path)
+            text, source = content(file.path)
         except Unreadable as error:
             mistakes.append(_unreadable(error.mistake, file))
             continue
+        when[file.path] = source.mtime_ns
         if file.format == "raw":
             values = raw(text, file.path, environ, mistakes)
         else:

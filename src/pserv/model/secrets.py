@@ -81,8 +81,10 @@ class Values(Struct, frozen=True, omit_defaults=True):
     """What was read for one service. Kept in memory only, and never shown.
 
     `files` are the variables of its env files with where each stands, "path:line", the one that wins last; `secrets`
-    are as their sources gave them, bytes that are no UTF-8 as surrogates.
+    are as their sources gave them, bytes that are no UTF-8 as surrogates. `read`: when each env file that was read had
+    changed last, nanoseconds by path; 0 for one that was not there.
     """
 
     files: tuple[tuple[str, str, str], ...] = ()
     secrets: dict[str, str] = {}
+    read: dict[str, int] = {}

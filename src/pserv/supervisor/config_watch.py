@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from pserv.supervisor.daemon_status import changed
 from pserv.supervisor.reloading import NotNeeded
+from pserv.supervisor.unloaded import changed
 
 if TYPE_CHECKING:
     from pserv.supervisor.main import Session

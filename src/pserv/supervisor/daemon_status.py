@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 
 from pserv import __version__
 from pserv.model.status import DaemonStatus
+from pserv.supervisor import unloaded
 
 if TYPE_CHECKING:
     from pserv.supervisor.main import Session
@@ -45,9 +45,8 @@ def _trouble(session: Session) -> list[str]:
         told.append(f"the daemon is ending: {session.orders.note.ending}")
     told += session.supervisor.document.notes
     told += [text for text in (session.reloading.trouble, session.reloading.unwatched) if text]
-    for file in session.supervisor.document.files:
-        if how := changed(file.path, file.mtime_ns):
-            told.append(f"{file.path} {how}, not loaded: `pserv reload` applies it")
+    told += unloaded.of_configuration(session.supervisor.document)
+    told += unloaded.of_services(session.supervisor.records)
     if session.on_demand.tidying is not None:
         told += session.on_demand.tidying.trouble.values()
     if session.unowned:
@@ -56,14 +55,3 @@ def _trouble(session: Session) -> list[str]:
         told.append(f"a bug was met: {session.last_bug.splitlines()[0]}")
     told += [str(text) for text in session.capabilities.get("missing", ())]
     return told
-
-
-def changed(path: str, mtime_ns: int) -> str:
-    """How a file is not as it was read; "" where it is."""
-    try:
-        now = os.stat(path).st_mtime_ns
-    except OSError as error:
-        return f"cannot be read any more ({error.strerror})"
-    if now == mtime_ns:
-        return ""
-    return "changed at " + time.strftime("%H:%M:%S", time.localtime(now / 1e9))

@@ -101,8 +101,10 @@ class Record:
 
     def take(self, values: Values) -> None:
         """What was read now."""
-        if values != self.values:
-            self.before, self.values = self.values, values
+        old = self.values
+        if old is None or (old.files, old.secrets) != (values.files, values.secrets):
+            self.before = old
+        self.values = values
         self.unread = ""
 
     def add(self, ended: Ended, *, scheduled: bool) -> None:

@@ -200,7 +200,8 @@ class Resolving:
     def _keep(self, name: str) -> None:
         own = self._supervisor.records[name]
         values = own.values or Values()
-        note = quickjson.dumps({"files": values.files, "secrets": values.secrets, "unread": own.unread})
+        kept = {"files": values.files, "secrets": values.secrets, "read": values.read, "unread": own.unread}
+        note = quickjson.dumps(kept)
         self._session.keeper.do(record.VALUES + name, note)
 
     def resume(self, rows: Iterable[Message]) -> None:
@@ -213,7 +214,8 @@ class Resolving:
                 continue
             try:
                 kept = quickjson.loads(row["note"])
-                own.values = Values(tuple((a, b, c) for a, b, c in kept["files"]), dict(kept["secrets"]))
+                files = tuple((a, b, c) for a, b, c in kept["files"])
+                own.values = Values(files, dict(kept["secrets"]), dict(kept.get("read", {})))
                 own.unread = kept["unread"]
             except (ValueError, TypeError, KeyError) as error:  # its next run has them read anew
                 self._session.bug(f"reading what is kept of the values of {name}", error)

@@ -123,7 +123,8 @@ async def _fetched(session: Session, asked: Asked, secrets: dict[str, Secret]) -
     answer = await session.on_demand.resolving.sharing.read(what, asked.since, lambda: fetch(session, question, limit))
     for name, why in answer["unread"].items():
         raise Unread(_told(name, secrets[name], why, asked))
-    return Values(tuple((name, value, where) for name, value, where in answer["files"]), dict(answer["secrets"]))
+    rows = tuple((name, value, where) for name, value, where in answer["files"])
+    return Values(rows, dict(answer["secrets"]), dict(answer["read"]))
 
 
 async def _answer(session: Session, secret: Secret, since: float) -> tuple[str, str]:

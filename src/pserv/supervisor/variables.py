@@ -18,7 +18,7 @@ from pserv.model.spec import Document, ServiceSpec
 from pserv.model.status import Environment, Placed, Variable
 from pserv.rules import references
 from pserv.rules.secrecy import MASK, masked
-from pserv.supervisor import given, loader
+from pserv.supervisor import given, loader, unloaded
 from pserv.supervisor.record import Record
 from pserv.system import launches
 from pserv.system.launches import Places
@@ -75,6 +75,7 @@ def _environment(session: Session, name: str, written: Written, trouble: tuple[s
         except OSError as error:
             trouble = (*trouble, f"cannot read the variables of pid {life.pid}: {error.strerror}")
     found = variables(values, running, by_shell=spec.shell is not None, private=references.needed(spec))
+    trouble = (*trouble, *unloaded.of_services({name: own}))
     return Environment(
         variables=tuple(_without_secrets(session, found)),
         pid=life.pid or None,
