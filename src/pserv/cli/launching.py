@@ -56,7 +56,7 @@ def start(
     """Starts a daemon in a session of its own and waits until it is ready.
 
     A fork of this process, which has an interpreter and the first of the daemon's code already: the program started
-    anew would take 25 ms longer to be as far. `attached`: it shares our output and holds our lease. `names`: the
+    anew would take 10 ms longer to be as far. `attached`: it shares our output and holds our lease. `names`: the
     services to start instead of the autostarted. Raises PservError with the daemon's own words.
     """
     ready, told = os.pipe()
