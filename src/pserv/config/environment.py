@@ -29,7 +29,7 @@ def _pairs(node: Node) -> list[tuple[str | None, Node, Node]]:
     for item in node.items if isinstance(node, Sequence) else []:
         if isinstance(item, Scalar) and "=" in item.text:
             name, _, value = item.text.partition("=")
-            found.append((name, item, Scalar(value, True, item.file, item.line, item.column)))
+            found.append((name, item, Scalar(item.file, item.line, item.column, value, True)))
         else:
             found.append((None, item, item))
     return found

@@ -7,7 +7,7 @@ from typing import Final
 
 from pserv.config import interpolate
 from pserv.config.findings import Findings, Path, Wrong
-from pserv.config.nodes import Collection, Filled, Mapping, Node, Scalar, Sequence, Unfilled
+from pserv.config.nodes import NULLS, Collection, Filled, Mapping, Node, Scalar, Sequence, Unfilled
 from pserv.config.variables import Variables
 from pserv.rules.instances import LEFT_ALONE
 from pserv.rules.secrecy import looks_secret
@@ -88,13 +88,14 @@ class _Filling:
             text = how(node.text, look)
         except Wrong as wrong:
             self._findings.add(path, wrong.message, wrong.hint, node)
-            return Unfilled(node.text, node.quoted, node.file, node.line, node.column)
+            return Unfilled(node.file, node.line, node.column, node.text, node.quoted)
         if not asked:
-            return node if text == node.text else Scalar(text, True, node.file, node.line, node.column)
+            return node if text == node.text else Scalar(node.file, node.line, node.column, text, True)
         origin = ", ".join(f"{name} from {self._variables.origin(name)}" for name in asked)
         secret = any(looks_secret(name, value) for name, value in asked.items())
         self._variables.private |= secret
-        return Filled(text, node, origin, secret=secret)
+        quoted = node.quoted or text in NULLS
+        return Filled(node.file, node.line, node.column, text, quoted, origin, secret)
 
 
 def _has_none(node: Node) -> bool:

@@ -236,7 +236,7 @@ class _Builder:
             for text, value in data.items():
                 child = self.node(value, (*path, text), place, depth + 1)
                 key_line, key_column, _ = self._keys.get((*path, text), (child.line, child.column, ""))
-                key = Scalar(text, True, self._file, key_line, key_column)
+                key = Scalar(self._file, key_line, key_column, text, True)
                 mapping.pairs[text] = (key, child)
             return mapping
         if isinstance(data, list):
@@ -244,6 +244,6 @@ class _Builder:
             sequence.items.extend(self.node(item, (*path, i), place, depth + 1) for i, item in enumerate(data))
             return sequence
         if isinstance(data, str):
-            return Scalar(data, True, self._file, line, column)
+            return Scalar(self._file, line, column, data, True)
         text = raw or (str(data).lower() if isinstance(data, bool) else str(data))
-        return Scalar(text, False, self._file, line, column)
+        return Scalar(self._file, line, column, text, False)
