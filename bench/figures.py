@@ -100,6 +100,13 @@ FIGURES: tuple[Figure, ...] = (
     Figure("chain.warm", "… from the first one's first instruction", "ms", MS),
     Figure("chain.own", "… what they take for themselves, in sum", "ms", MS),
     Figure("check.1000", "CPU of `check`, 1000 services in 200 files, beyond an interpreter", "ms", MS, (Limit(500),)),
+    Figure(
+        "reload.1000",
+        "`reload`, one of 200 files with 1000 services changed, beyond `--version`",
+        "ms",
+        MS,
+        (Limit(300),),
+    ),
     Figure("probes.cpu", "CPU of 1000 http probes, supervisor and keeper", "ms", MS),
     Figure("probes.late", "1000 http probes a second: lateness, p99", "ms", MS),
     Figure("probes.pss", "memory (PSS), 1000 services with an http probe", "MB", MB),

@@ -21,6 +21,7 @@ import life
 import probes
 import reading
 import ready
+import reloads
 import report
 from drivers import CONTENDERS, Daemon, Load, Pserv
 from figures import Book
@@ -28,7 +29,7 @@ from stage import RESULTS, BenchError, Stage, stage, sweep
 
 LATEST = RESULTS / "latest.json"
 LOGS = ("log", "floods", "formats", "reading")
-PARTS = ("start", "memory", "stop", "restart", "crash", "status", "idle", *LOGS, "ready", "probes", "check")
+PARTS = ("start", "memory", "stop", "restart", "crash", "status", "idle", *LOGS, "ready", "probes", "check", "reload")
 Who = tuple[type[Daemon], ...]
 
 
@@ -135,6 +136,7 @@ def plan(scene: Stage, book: Book, options: argparse.Namespace) -> list[Measurem
             Measurement({"ready"}, partial(ready.chains, scene, book, rounds(3))),
             Measurement({"ready"}, partial(ready.ports, scene, book, rounds(2))),
             Measurement({"check"}, partial(checks.checks, scene, book, rounds(10, 3))),
+            Measurement({"reload"}, partial(reloads.reloads, scene, book, rounds(10, 3))),
             Measurement({"probes"}, partial(probes.costs, scene, book, 100 if options.quick else 1000)),
         ]
     return [measurement for measurement in everything if measurement.parts & options.only]

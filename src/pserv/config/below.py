@@ -43,7 +43,7 @@ class Below:
                 del read[name]
         self._env = merge(SERVICE, self._env, {"env": read})
         alone = Mapping(node.file, node.line, node.column)
-        alone.pairs["env"] = Scalar("env", False, node.file, node.line, node.column), node
+        alone.pairs["env"] = Scalar(node.file, node.line, node.column, "env", False), node
         self._env_parts.insert(0, (alone, {"env": read}))
 
     def read_env_file(self, node: Node) -> None:
