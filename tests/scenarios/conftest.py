@@ -10,8 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenarios.commands import commands
 from tests.scenarios.ordinary import NOBODY
 from tests.scenarios.ports import Ports
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands() -> Iterator[None]:
+    yield
+    commands().close()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from pserv.api import operations as op
 from pserv.api.client import Client
 from pserv.model.errors import PservError
 from pserv.model.status import DaemonStatus, ServiceStatus, Story
+from tests.scenarios.commands import APART, commands
 
 PATIENCE = 20.0
 """Seconds that anything may take before a scenario has failed."""
@@ -63,16 +64,19 @@ class Daemon:
         self, *words: str, timeout: float = PATIENCE, check: int | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run the command line to its end; `check` is the exit code it must have."""
-        done = subprocess.run(
-            self.command(*words),
-            cwd=self.folder,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
+        if self.wrapper or words[0] in APART or self.env.get("PYTHONPATH") != os.environ.get("PYTHONPATH"):
+            done = subprocess.run(
+                self.command(*words),
+                cwd=self.folder,
+                env=self.env,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
+        else:
+            done = commands().run(list(words), str(self.folder), self.env, timeout)
         if check is not None:
             assert done.returncode == check, f"pserv {' '.join(words)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
@@ -93,6 +97,12 @@ class Daemon:
     def status(self) -> dict[str, ServiceStatus]:
         with self.client() as client:
             return {row.name: row for row in client.call("status", op.Names()).services}
+
+    def row(self, name: str) -> ServiceStatus:
+        with self.client() as client:
+            (row,) = client.call("status", op.Names((name,))).services
+            assert isinstance(row, ServiceStatus)
+            return row
 
     def daemon(self) -> DaemonStatus:
         with self.client() as client:
@@ -119,11 +129,11 @@ class Daemon:
                     self.client() as client,
                     client.stream("events", op.Events((name,), 0, True), timeout=UNTOLD) as changes,
                 ):
-                    row = self.status()[name]
+                    row = self.row(name)
                     if reached(row):
                         return row
                     for _ in changes:
-                        row = self.status()[name]
+                        row = self.row(name)
                         if reached(row):
                             return row
                         if time.monotonic() > deadline:

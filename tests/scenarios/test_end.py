@@ -20,12 +20,12 @@ SERVICE = """
 sleep 1000 &
 trap 'echo asked $1 >> {folder}/told; kill $!; exit 0' TERM
 echo up $1 >> {folder}/told
-echo can be asked
+echo >&4
 wait
 """
 
 CONFIG = """
-defaults: {{ready: "log:can be asked"}}
+defaults: {{ready: {{fd: 4}}}}
 services:
   base: {{command: sh {folder}/service.sh base}}
   middle: {{command: sh {folder}/service.sh middle, depends_on: [base]}}

@@ -114,7 +114,7 @@ def test_term_in_a_crash_loop_always_ends_it(tmp_path: Path) -> None:
     (tmp_path / "polite.sh").write_text("trap 'kill $!; exit 0' TERM; sleep 1000 & wait")
     (tmp_path / "crash.sh").write_text("(exec sleep 1000) & exit 1")
     options = "restart: always, backoff: {initial: 5ms, maximum: 20ms}"
-    crashing = "\n".join(f"  crash{n}: {{command: sh {tmp_path}/crash.sh, {options}}}" for n in range(18))
+    crashing = "\n".join(f"  crash{n}: {{command: sh {tmp_path}/crash.sh, {options}}}" for n in range(9))
     daemon = Daemon(tmp_path, LOOP.format(crashing=crashing, folder=tmp_path))
     with daemon:
         for number in range(ROUNDS):

@@ -43,10 +43,7 @@ class Seen:
 
     @property
     def row(self) -> ServiceStatus:
-        with self.daemon.client() as client:
-            (row,) = client.call("status", op.Names((self.name,))).services
-        assert isinstance(row, ServiceStatus)
-        return row
+        return self.daemon.row(self.name)
 
     @property
     def story(self) -> Story:

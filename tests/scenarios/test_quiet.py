@@ -12,10 +12,10 @@ from pserv.api import operations as op
 from tests.scenarios.daemon import Daemon
 from tests.stillness import still
 
-RELOADS = int(os.environ.get("PSERV_TEST_RELOADS", "15"))
+RELOADS = int(os.environ.get("PSERV_TEST_RELOADS", "10"))
 """500 take two minutes; growth shows in fewer."""
 
-WARM_UP = 15
+WARM_UP = 10
 """Reloads until caches and arenas have their size."""
 
 CALM = 5

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pserv.model.moments import show_instant
@@ -210,7 +210,6 @@ def test_a_compressed_file_that_was_cut_off_gives_what_it_has(tmp_path: Path) ->
     assert 1000 < len(found) < 100_000
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     parts=st.lists(st.sampled_from(["\n", "a", "bc\r\n", "\xff", "long", "many"]), max_size=12),
     cuts=st.lists(st.floats(0, 1), max_size=3),
@@ -221,7 +220,7 @@ def test_rotated_anywhere_it_reads_as_one(
     tmp_path_factory: pytest.TempPathFactory, parts: list[str], cuts: list[float], packing: str, lines: int
 ) -> None:
     path = tmp_path_factory.mktemp("log") / "web.log"
-    data = b"".join({"long": b"x" * 70_000, "many": b"yz\n" * 3000}.get(part, part.encode("latin-1")) for part in parts)
+    data = b"".join({"long": b"x" * 70_000, "many": b"yz\n" * 1500}.get(part, part.encode("latin-1")) for part in parts)
     rest = data
     for number, cut in enumerate(sorted(cuts), 1):
         size = rest.rfind(b"\n", 0, int(len(rest) * cut)) + 1
@@ -232,7 +231,8 @@ def test_rotated_anywhere_it_reads_as_one(
     path.write_bytes(rest)
     whole = data.replace(b"\r\n", b"\n").removesuffix(b"\n").split(b"\n") if data else []
     wanted = [line.decode(errors="replace") for line in whole]
-    assert "".join(texts(ask(path))) == "".join(wanted)
+    found = texts(ask(path))
+    assert "".join(found) == "".join(wanted)
     assert "".join(texts(ask(path, lines=lines))) == "".join(wanted[len(wanted) - min(lines, len(wanted)) :])
-    short = [text for text in texts(ask(path)) if "x" not in text]  # pieces of a long line come in their order
+    short = [text for text in found if "x" not in text]  # pieces of a long line come in their order
     assert [text for text in texts(ask(path, reverse=True)) if "x" not in text] == short[::-1]
