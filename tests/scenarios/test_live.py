@@ -8,6 +8,7 @@ from __future__ import annotations
 import grp
 import json
 import os
+import select
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -110,21 +111,33 @@ def holds(claim: Callable[[Seen], object]) -> Callable[[Seen], None]:
     return check
 
 
-def accepted(seen: Seen) -> None:
-    """It stands in what decisions are made by: they read the spec each time, and have no memory of another."""
-    with seen.daemon.client() as client:
-        spec: Any = client.call("config", op.Empty())["services"][seen.name]
-    for part in seen.name.split("-"):
-        spec = spec.get(part, spec)
-    assert spec
-
-
 def after_two_ends(seen: Seen) -> None:
     """The second restart of a streak comes soon."""
     seen.kill()
     again = seen.daemon.until_restarted(seen.name, seen.pid)
     kill(again.pid or 0)
     seen.until(lambda row: row.state.value == "running" and row.restarts == 2)
+
+
+def backs_off(ends: int, wanted: Callable[[float], bool]) -> Callable[[Seen], None]:
+    """So many ends in a row, and the delay that is told then, in seconds; the first restart comes at once."""
+
+    def check(seen: Seen) -> None:
+        pid = seen.pid
+        for _ in range(ends - 1):
+            kill(pid)
+            pid = seen.daemon.until_restarted(seen.name, pid).pid or 0
+        kill(pid)
+        row = seen.until_state("backoff")
+        assert row.next is not None
+        assert row.since is not None
+        assert wanted(row.next - row.since), row
+
+    return check
+
+
+def about(seconds: float) -> Callable[[float], bool]:
+    return lambda delay: abs(delay - seconds) < 0.01
 
 
 def by_hook(trigger: Callable[[Seen], object]) -> Callable[[Seen], None]:
@@ -155,6 +168,9 @@ def rotated(count: int) -> Callable[[Seen], None]:
 
 
 HOOK = {"shell": "echo from the hook"}
+DAY = 86_400
+OLD = "20200101T000000Z-20200101T000000Z"
+"""Of the name of a rotated file: when its first and its last line were written."""
 HOUR = {"initial": "1h", "maximum": "1h"}
 SMALL = {"size": "1KB"}
 
@@ -167,6 +183,16 @@ def then(*steps: Callable[[Seen], object]) -> Callable[[Seen], None]:
             step(seen)
 
     return check
+
+
+def fails(**more: Any) -> Options:
+    """What is done when it ends again and again; none of its runs counts as stable."""
+    return {**SLEEPER, "stable_after": "1h", "backoff": {"initial": "100ms", "maximum": "1h", "jitter": 0, **more}}
+
+
+def killed_by_the_next(seen: Seen) -> None:
+    """By itself this run would go on."""
+    seen.until(lambda row: row.last_exit is not None and row.pid not in (None, seen.pid))
 
 
 def restarted(seen: Seen) -> None:
@@ -204,14 +230,45 @@ def rotated_at_most(seen: Seen, count: int) -> None:
     assert 1 <= len(list(seen.log.parent.glob(f"{seen.name}.log.*"))) <= count
 
 
-def compressed(seen: Seen) -> None:
-    """What is compressed has a name of its own: looked at whenever the daemon tells anything."""
-    seen.prints("x" * 1500 + "\nend\n", "end")
+def older(seen: Seen) -> list[Path]:
+    """Its rotated files."""
+    return sorted(seen.log.parent.glob(f"{seen.name}.log.*"))
+
+
+def until_there(daemon: Daemon, reached: Callable[[], object]) -> None:
+    """What comes by a process of its own, of which no event tells: looked for whenever the daemon says anything."""
     deadline = time.monotonic() + PATIENCE
-    with seen.daemon.client() as client:
-        while not list(seen.log.parent.glob(f"{seen.name}.log.*.gz")):
+    with daemon.client() as client:
+        while not reached():
             assert time.monotonic() < deadline
             client.call("status", op.Names())
+
+
+def compressed(seen: Seen) -> None:
+    seen.prints("x" * 1500 + "\nend\n", "end")
+    until_there(seen.daemon, lambda: any(path.suffix == ".gz" for path in older(seen)))
+
+
+def rotated_by_day(seen: Seen) -> None:
+    """What was written last yesterday is no file of today."""
+    before = time.time() - 2 * DAY
+    os.utime(seen.log, (before, before))
+    with seen.daemon.client() as client:
+        client.call("reopen", op.Empty())
+    seen.prints("of today\n", "of today")
+    assert len(older(seen)) == 1
+    assert seen.log.read_text() == "of today\n"
+
+
+def removed_by_age(seen: Seen) -> None:
+    """The one that looks old goes when another is rotated, and that stays."""
+    seen.prints("x" * 1500 + "\nend 1\n", "end 1")
+    young = older(seen)[0]
+    old = young.with_name(young.name[: -len(OLD)] + OLD)
+    young.rename(old)
+    seen.prints("x" * 1500 + "\nend 2\n", "end 2")
+    until_there(seen.daemon, lambda: not old.exists())
+    assert older(seen)
 
 
 LIVE: dict[str, Row] = {
@@ -224,10 +281,12 @@ LIVE: dict[str, Row] = {
     "restart": Row("never", "always", then(Seen.kill, restarted)),
     "max_retries": Row(5, 0, then(Seen.kill, lambda s: s.until_state("failed"))),
     "backoff.initial": Row("1h", "10ms", after_two_ends, {**SLEEPER, "backoff": {"maximum": "1h"}}),
-    "backoff.strategy": Row("linear", "constant", accepted),
-    "backoff.maximum": Row("1h", "2h", accepted),
-    "backoff.factor": Row(1.5, 3, accepted),
-    "backoff.jitter": Row(0, 0.5, accepted),
+    "backoff.strategy": Row("linear", "exponential", backs_off(3, about(10)), fails(factor=100)),
+    "backoff.maximum": Row("1s", "8s", backs_off(3, about(8)), fails(factor=100)),
+    "backoff.factor": Row(1, 70, backs_off(3, about(7)), fails()),
+    "backoff.jitter": Row(
+        0, 0.5, backs_off(2, lambda delay: abs(delay - 3600) > 0.01), fails(initial="1h", maximum="10h")
+    ),
     "stable_after": Row("1h", "10ms", lambda s: s.until(lambda row: "stable again" in row.reason)),
     "success_exit_codes": Row(
         [], [3], then(lambda s: os.kill(s.pid, signal.SIGUSR1), lambda s: s.until_state("exited")), speaks()
@@ -262,7 +321,6 @@ LIVE: dict[str, Row] = {
         speaks(),
     ),
     "depends_on": Row([], ["base"], holds(lambda s: s.story.depends_on == ("base",))),
-    "essential": Row(False, True, accepted),
     "lazy": Row(
         False, True, then(Seen.exits, lambda s: s.until_state("waiting")), {**speaks(), "sockets": "@lazy-socket"}
     ),
@@ -270,8 +328,7 @@ LIVE: dict[str, Row] = {
     "timezone": Row(
         "UTC", "Asia/Tokyo", holds(lambda s: "Tokyo" in s.story.schedule), {**SLEEPER, "schedule": "0 3 * * *"}
     ),
-    "overlap": Row("skip", "kill", accepted, {**SLEEPER, "schedule": "@yearly"}),
-    "missed": Row("skip", "run", accepted, {**SLEEPER, "schedule": "@yearly"}),
+    "overlap": Row("skip", "kill", killed_by_the_next, {**SLEEPER, "schedule": "@every 1s"}),
     "ready": Row({"file": "/nonexistent"}, {"file": "/dev/null"}, lambda s: s.until(lambda row: row.ready)),
     "health": Row(None, {"file": "/dev/null"}, lambda s: s.until(lambda row: row.health == "healthy")),
     "watch": Row(
@@ -307,11 +364,10 @@ LIVE: dict[str, Row] = {
         "64KB", "256", in_file("y" * 600, lambda text: "y" * 300 not in text), speaks(log={"timestamps": True})
     ),
     "log.rate": Row(None, {"lines": "1/h", "burst": 1}, drops, speaks()),
-    "log.on_full": Row("block", "drop-oldest", accepted),
     "log.rotate.size": Row("none", "1KB", rotated(4)),
-    "log.rotate.every": Row("none", "daily", accepted),
+    "log.rotate.every": Row("none", "daily", rotated_by_day),
     "log.rotate.keep": Row(9, 1, rotated(1), speaks(log={"rotate": SMALL})),
-    "log.rotate.max_age": Row(None, "1h", accepted),
+    "log.rotate.max_age": Row(None, "1h", removed_by_age, speaks(log={"rotate": SMALL})),
     "log.rotate.max_total": Row("none", "3KB", lambda s: rotated_at_most(s, 2), speaks(log={"rotate": SMALL})),
     "log.rotate.compress": Row("none", "gzip", compressed, speaks(log={"rotate": SMALL})),
 }
@@ -363,12 +419,14 @@ RESTARTS: dict[str, Row] = {
     "watchdog": Row(None, "1h", has("WATCHDOG_USEC=3600000000")),
 }
 
+IN_THE_END = {"essential", "missed", "log.on_full"}
+"""Live, too; what they do to the daemon, after it, or with a disk is seen by a test of its own below."""
 ELSEWHERE = {"name"}
 """Is the key, and no option of its own."""
 
 
 def test_no_option_is_forgotten_here() -> None:
-    assert options(ServiceSpec) == {*LIVE, *RESTARTS, *ELSEWHERE}
+    assert options(ServiceSpec) == {*LIVE, *RESTARTS, *IN_THE_END, *ELSEWHERE}
     assert RESTARTS.keys() == FIXED
 
 
@@ -440,7 +498,7 @@ def test_every_option_acts_as_the_schema_says(tmp_path: Path) -> None:
         moved = []
         for option in LIVE:
             name = next(each for each in (option.replace(".", "-"), f"{option}:1") if each in before)
-            if option not in ("start_timeout", "max_runtime") and before[name].run_id != after[name].run_id:
+            if option not in ("start_timeout", "max_runtime", "overlap") and before[name].run_id != after[name].run_id:
                 moved.append(option)
         assert moved == []
         assert {option: runs(daemon, option) for option in RESTARTS} == dict.fromkeys(RESTARTS, 2)
@@ -451,7 +509,48 @@ def test_every_option_acts_as_the_schema_says(tmp_path: Path) -> None:
                 row.seen(Seen(daemon, name, before[name]))
             except AssertionError as error:
                 wrong[option] = str(error)
-        assert wrong == {}
+        assert not wrong, wrong
+
+
+def in_the_end(*, after: bool) -> str:
+    missed, essential, on_full = ("run", True, "drop-oldest") if after else ("skip", False, "block")
+    services = {
+        "job": {"shell": "echo ran", "schedule": "0 0 1 1 *", "timezone": "UTC", "missed": missed},
+        "full": speaks(stdout="disk/full.log", env={"SAY": "say"}, log={"on_full": on_full}),
+        "vital": {**SLEEPER, "restart": "never", "essential": essential},
+    }
+    return json.dumps({"services": services})
+
+
+def test_live_options_that_are_seen_in_the_end(tmp_path: Path, small_disk: Path) -> None:
+    """A run that was missed is made up for by the next daemon, and who became essential ends this one."""
+    (tmp_path / "say").write_text("z" * 99 + "\n")
+    with Daemon(tmp_path, in_the_end(after=False)) as daemon:
+        daemon.up()
+        daemon.until_line("full", "up")
+        before = daemon.status()
+        (tmp_path / "say").write_text(("z" * 99 + "\n") * 40_000)
+        os.kill(before["full"].pid or 0, signal.SIGUSR2)
+        waits = daemon.until("full", lambda row: row.trouble != "")
+        assert waits.dropped_lines == 0
+        daemon.write(in_the_end(after=True))
+        plan = daemon.pserv("reload", "--no-wait", check=0).stdout
+        assert plan.count("live") == 3, plan
+        row = daemon.until("full", lambda row: row.dropped_lines > 0)
+        assert row.pid == before["full"].pid
+        assert daemon.status()["vital"].pid == before["vital"].pid
+        until_there(daemon, lambda: list(tmp_path.glob("state/*/schedule.json")))
+        keeper = os.pidfd_open(daemon.daemon().keeper_pid)
+        kill(before["vital"].pid or 0)
+        assert select.select([keeper], [], [], PATIENCE)[0], "the daemon goes on without who is essential"
+        os.close(keeper)
+        (times,) = tmp_path.glob("state/*/schedule.json")
+        kept = json.loads(times.read_bytes())
+        kept["job"]["at"] -= 366 * DAY
+        times.write_text(json.dumps(kept))
+        daemon.up("job")
+        daemon.until_line("job", "ran")
+        assert "was missed while no daemon ran" in daemon.pserv("events", "job", check=0).stdout
 
 
 def runs(daemon: Daemon, name: str) -> int:
