@@ -65,7 +65,7 @@ def test_ends_are_told_as_they_were(
 @both
 def test_use_of_resources_is_told(daemon: Start, cgroups: bool) -> None:
     supervisor = daemon(cgroups=cgroups).supervisor()
-    supervisor.up("web", 1, sys.executable, "-c", "x = bytearray(50_000_000); sum(range(2_000_000))")
+    supervisor.up("web", 1, sys.executable, "-I", "-S", "-c", "x = bytearray(50_000_000); sum(range(2_000_000))")
     report = supervisor.report("exited", 1)
     assert report["max_rss"] > 50_000_000
     assert report["utime"] > 0.01
@@ -115,7 +115,7 @@ def test_a_grandchild_with_a_session_of_its_own_is_killed(
     supervisor = daemon(cgroups=cgroups).supervisor()
     path = fifo(tmp_path)
     log = {"kind": "file", "path": str(tmp_path / "log")}
-    supervisor.up("web", 1, sys.executable, "-c", ESCAPEE, str(path), environment, pipes, stdout=log)
+    supervisor.up("web", 1, sys.executable, "-I", "-S", "-c", ESCAPEE, str(path), environment, pipes, stdout=log)
     child = first_word(path)
     if not cgroups and (environment, pipes) == ("empty", "unmarked"):
         # It came to the keeper with no sign at all: nobody's, named, and killed at the end.
