@@ -12,6 +12,7 @@ from typing import Final
 
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence, Unfilled, Unreadable
 from pserv.config.places import SUFFIXES
+from pserv.config.remembered import Remembered
 from pserv.model.mistakes import Mistake
 from pserv.model.spec import SourceFile
 
@@ -35,10 +36,14 @@ class Loaded:
 class Reading:
     """Reads files and what they include, each once. `prepare` is done to each root before it is looked at."""
 
-    def __init__(self, mistakes: list[Mistake], prepare: Callable[[Node], None]) -> None:
+    def __init__(
+        self, mistakes: list[Mistake], prepare: Callable[[Node], None], remembered: Remembered | None = None
+    ) -> None:
         self._mistakes = mistakes
+        self._remembered = remembered
         self._prepare = prepare
         self._seen: set[str] = set()
+        self._real_folders: dict[str, str] = {}
         self.sources: list[SourceFile] = []
         """What was read so far."""
         self.folders: dict[str, int] = {}
@@ -52,19 +57,19 @@ class Reading:
 
     def alone(self, path: str) -> Loaded | None:
         """One file without what it includes, also if it was read before; None when it cannot be read."""
-        return self._load(path, 0)
+        return self._load(path, 0, self._real(path))
 
     def _with_included(self, path: str, layer: int) -> Iterator[Loaded]:
         """A file, then what it includes, all in the same layer: side by side."""
         waiting = [path]
         while waiting:
-            real = os.path.realpath(path := waiting.pop(0))
+            real = self._real(path := waiting.pop(0))
             if real in self._seen:
                 continue
             self._seen.add(real)
             if len(self._seen) > MAX_FILES:
                 raise Unreadable(Mistake(f"more than {MAX_FILES} files are included", "include fewer", path))
-            if file := self._load(path, layer):
+            if file := self._load(path, layer, real):
                 yield file
                 waiting[:0] = self._included(file.root, os.path.dirname(path))
 
@@ -125,10 +130,18 @@ class Reading:
             files.extend(found)
         return files
 
-    def _load(self, path: str, layer: int) -> Loaded | None:
+    def _real(self, path: str) -> str:
+        """The path without links. Those on the way to a folder are looked for once."""
+        folder, name = os.path.split(path)
+        if folder not in self._real_folders:
+            self._real_folders[folder] = os.path.realpath(folder)
+        real = os.path.join(self._real_folders[folder], name)
+        return os.path.realpath(real) if os.path.islink(real) else real
+
+    def _load(self, path: str, layer: int, real: str) -> Loaded | None:
         try:
-            text, source = content(path)
-            root = _parsed(text, path, self._mistakes)
+            text, source = content(path, real)
+            root = self._parsed(text, path, source)
         except Unreadable as error:
             self._mistakes.append(error.mistake)
             return None
@@ -136,6 +149,17 @@ class Reading:
         if source not in self.sources:
             self.sources.append(source)
         return Loaded(path, root, source, layer)
+
+    def _parsed(self, text: str, path: str, source: SourceFile) -> Node:
+        if self._remembered is None:
+            return _parsed(text, path, self._mistakes)
+        root = self._remembered.root(path, source)
+        if root is None:
+            mistakes = len(self._mistakes)
+            root = _parsed(text, path, self._mistakes)
+            if len(self._mistakes) == mistakes:
+                self._remembered.learn(path, source, root)
+        return root
 
 
 def _not_opened(path: str, error: OSError) -> Mistake:
@@ -146,10 +170,11 @@ def _not_opened(path: str, error: OSError) -> Mistake:
     return Mistake(f"cannot read this file: {error.strerror}", hints.get(type(error), ""), path)
 
 
-def content(path: str) -> tuple[str, SourceFile]:
-    """The text of a regular file of UTF-8, and what identifies it. Raises Unreadable."""
+def content(path: str, real: str | None = None) -> tuple[str, SourceFile]:
+    """The text of a regular file of UTF-8, and what identifies it; `real` is its path without links, where that is
+    known. Raises Unreadable."""
     data, mtime_ns = _bytes(path)
-    return _text(data, path), SourceFile(os.path.realpath(path), mtime_ns, digest(data))
+    return _text(data, path), SourceFile(real or os.path.realpath(path), mtime_ns, digest(data))
 
 
 def _parsed(text: str, path: str, mistakes: list[Mistake]) -> Node:

@@ -24,6 +24,7 @@ from pserv.config.files import Reading
 from pserv.config.filling import fill
 from pserv.config.findings import Findings, TooMany
 from pserv.config.fragments import Configuration
+from pserv.config.remembered import Remembered
 from pserv.config.variables import Variables
 from pserv.model.mistakes import InvalidConfig, Mistake
 from pserv.model.spec import Document, ServiceSpec, SourceFile, checksum
@@ -38,6 +39,8 @@ class Request(msgspec.Struct, frozen=True):
     skip_invalid: bool = False
     known: dict[str, int] | None = None
     """Services as they run, each with a checksum of its spec: of all others it is told where their options stand."""
+    remembered: str | None = None
+    """The file in which is kept what unchanged files were parsed to."""
 
 
 class Accepted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -93,6 +96,7 @@ def read(
     uid: int,
     profiles: Sequence[str] | None = None,
     skip_invalid: bool = False,
+    remembered: Remembered | None = None,
 ) -> tuple[Document, Configuration]:
     """The accepted document of these files and folders, and what was read; raises InvalidConfig with all mistakes.
 
@@ -109,7 +113,7 @@ def read(
     looked_for: dict[str, int] = {}
     try:
         facts = _facts(absolute[0], environ, uid)
-        sources, left_out, looked_for = _read(absolute, environ, facts, wanted, findings, configuration)
+        sources, left_out, looked_for = _read(absolute, environ, facts, wanted, findings, configuration, remembered)
         root = places.root_folder(absolute[0])
         Check(findings, configuration.services, left_out, root, uid).run()
         check_secrets.run(findings, configuration.services, environ)
@@ -141,11 +145,12 @@ def _read(
     profiles: Sequence[str],
     findings: Findings,
     configuration: Configuration,
+    remembered: Remembered | None,
 ) -> tuple[tuple[SourceFile, ...], dict[str, tuple[str, ...]], dict[str, int]]:
     """What was read, the `.env` of the first file last; the services of other profiles; what was looked for."""
     mistakes: list[Mistake] = []
     variables = Variables(environ, _folder(paths[0]), mistakes, facts)
-    reading = Reading(mistakes, lambda root: fill(root, variables, findings))
+    reading = Reading(mistakes, lambda root: fill(root, variables, findings), remembered)
     files = list(reading.layers(_with_override(paths)))
     findings.take(mistakes)
     for file in files:
@@ -223,12 +228,21 @@ def _of_services(notes: Sequence[str], skipped: Mapping[str, str]) -> list[str]:
 
 def answer(asked: Request, *, environ: Mapping[str, str], cwd: str, uid: int) -> tuple[bytes, int]:
     """The child's reply, and its exit code."""
+    remembered = None if asked.remembered is None else Remembered(asked.remembered)
     try:
         document, configuration = read(
-            asked.files, environ=environ, cwd=cwd, uid=uid, profiles=asked.profiles, skip_invalid=asked.skip_invalid
+            asked.files,
+            environ=environ,
+            cwd=cwd,
+            uid=uid,
+            profiles=asked.profiles,
+            skip_invalid=asked.skip_invalid,
+            remembered=remembered,
         )
     except InvalidConfig as error:
         return msgspec.json.encode(Rejected(error.mistakes, error.on_invalid)), 2
+    if remembered is not None:
+        remembered.keep()
     origins = {} if asked.known is None else _origins(document, configuration, asked.known)
     return msgspec.json.encode(Accepted(pserv.__version__, document, origins)), 0
 

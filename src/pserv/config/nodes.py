@@ -6,7 +6,7 @@ A plain scalar keeps its text, because its type is the option's to decide (`1.10
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 import msgspec
 
@@ -37,7 +37,7 @@ class Node(msgspec.Struct, gc=False, eq=False):
         return Mistake(message, hint, self.file, self.line, self.column)
 
 
-class Scalar(Node, gc=False, eq=False):
+class Scalar(Node, gc=False, eq=False, array_like=True, tag="text"):
     """A text as written; `quoted` says that it can only be a text, never null."""
 
     called: ClassVar[str] = "a single value"
@@ -77,24 +77,31 @@ class Collection(Node, gc=False, eq=False):
     refers: bool = True
 
 
-class Sequence(Collection, gc=False, eq=False):
+class Sequence(Collection, gc=False, eq=False, array_like=True, tag="list"):
     """A list."""
 
     called: ClassVar[str] = "a list"
 
-    items: list[Node] = []
+    items: list[_Parsed] = []
 
 
-class Mapping(Collection, gc=False, eq=False):
+class Mapping(Collection, gc=False, eq=False, array_like=True, tag="map"):
     """Keys and values in the order written; keys are as written, and no two are the same."""
 
     called: ClassVar[str] = "a mapping"
 
-    pairs: dict[str, tuple[Scalar, Node]] = {}
+    pairs: dict[str, tuple[Scalar, _Parsed]] = {}
 
     def __iter__(self) -> Iterator[tuple[str, Scalar, Node]]:
         for text, (key, value) in self.pairs.items():
             yield text, key, value
+
+
+# What a file was parsed to is decoded by these annotations (`remembered`); what is filled in later is never encoded.
+if TYPE_CHECKING:
+    _Parsed = Node
+else:
+    _Parsed = Scalar | Sequence | Mapping
 
 
 class Unreadable(Exception):

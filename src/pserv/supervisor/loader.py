@@ -19,6 +19,9 @@ from pserv.model.status import Placed
 if TYPE_CHECKING:
     from pserv.supervisor.main import Session
 
+PARSED = "parsed.msgpack"
+"""In the state folder: what the files were parsed to, for the next time (`config.remembered`)."""
+
 TIMEOUT = 60.0
 """Seconds that reading the files may take (a dead network mount)."""
 
@@ -54,7 +57,13 @@ async def load(
     running = session.supervisor.document
     known = {} if all_origins else {name: checksum(spec) for name, spec in running.services.items()}
     wanted = running.profiles if profiles is None else profiles
-    request = quickjson.dumps({"files": list(session.boot.files), "profiles": wanted, "known": known}).encode()
+    asked = {
+        "files": list(session.boot.files),
+        "profiles": wanted,
+        "known": known,
+        "remembered": os.path.join(session.boot.state_dir, PARSED),
+    }
+    request = quickjson.dumps(asked).encode()
     return _accepted(*await session.errands.collect("loader", launch, request, TIMEOUT))
 
 
