@@ -11,6 +11,7 @@ import pytest
 
 from pserv.api import operations as op
 from pserv.model.status import ReloadStep
+from pserv.system.delivered import disk_of
 from tests.scenarios.daemon import Daemon, environ, kill, python
 from tests.scenarios.ordinary import NOBODY
 from tests.scenarios.saving import saved
@@ -273,6 +274,9 @@ def test_a_file_is_its_users_alone_and_goes_with_the_daemon(nobodys_folder: Path
             assert read_as(NOBODY, each) == "k3y\n"
             assert read_as(NOBODY - 1, each) == "Permission denied\n"
         assert stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode) == 0o700
+        above = os.path.dirname(os.path.dirname(path))
+        on_disk = any("secrets that are files are on a disk (" in text for text in daemon.daemon().trouble)
+        assert on_disk == bool(disk_of(above))
         (theirs,) = given(daemon, "root", "KEY_FILE")
         assert theirs is not None
         assert read_as(NOBODY, theirs) == "Permission denied\n"

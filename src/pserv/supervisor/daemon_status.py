@@ -54,4 +54,6 @@ def _trouble(session: Session) -> list[str]:
     if session.last_bug:
         told.append(f"a bug was met: {session.last_bug.splitlines()[0]}")
     told += [str(text) for text in session.capabilities.get("missing", ())]
+    if session.on_demand.disk_trouble:
+        told.append(session.on_demand.disk_trouble)
     return told

@@ -14,6 +14,7 @@ from pserv.model.spec import ServiceSpec
 from pserv.rules import references
 from pserv.supervisor import sources
 from pserv.supervisor.sources import Unread
+from pserv.system import delivered
 
 if TYPE_CHECKING:
     from pserv.supervisor.main import Session
@@ -64,6 +65,13 @@ class Delivering:
             await sources.fetch(self._session, {"remove": asked}, _LAST_PATIENCE)
         except Unread as unread:
             self._session.log(f"the files of the secrets of {name} may still be there: {unread}")
+
+    @property
+    def trouble(self) -> str:
+        """What is to be known of this machine."""
+        folder = self._supervisor.places.secrets
+        disk = delivered.disk_of(folder) if self._delivered else ""
+        return f"secrets that are files are on a disk ({disk}), not in memory: {folder} is on no tmpfs" if disk else ""
 
     def known(self, specs: Mapping[str, ServiceSpec]) -> None:
         """What an earlier supervisor has delivered as files."""

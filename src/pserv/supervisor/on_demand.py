@@ -70,6 +70,11 @@ class OnDemand:
             self._resolving = Resolving(self._session)
         return self._resolving
 
+    @property
+    def disk_trouble(self) -> str:
+        """Where secrets are written on a disk."""
+        return "" if self._resolving is None else self._resolving.delivering.trouble
+
     def resolve(self, name: str) -> None:
         """Read what the service is to be given."""
         self.resolving.begin(name)

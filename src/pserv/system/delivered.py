@@ -1,9 +1,11 @@
-"""Removing the files that secrets were delivered as. They are written in a fork of the keeper (`pserv.fetching`)."""
+"""The files that secrets are delivered as: on what they are, and their end. A fork of the keeper writes them."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+
+_MEMORY = ("tmpfs", "ramfs")
 
 
 def remove(folder: str, paths: Iterable[str] = ()) -> None:
@@ -44,3 +46,19 @@ def _rmdir(path: str) -> None:
         os.rmdir(path)
     except OSError:
         pass
+
+
+def disk_of(folder: str) -> str:
+    """The type of the file system that it is on, such as "ext4"; "" for one in memory, or where that is not known."""
+    try:
+        device = os.stat(folder).st_dev
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+            rows = [line.split() for line in lines]
+    except OSError:
+        return ""
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for row in rows:  # "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw", proc(5)
+        if row[2] == wanted:
+            kind = row[row.index("-") + 1]
+            return "" if kind in _MEMORY else kind
+    return ""
