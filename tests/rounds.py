@@ -10,5 +10,5 @@ KILLS = int(os.environ.get("PSERV_KILLS", "16"))
 """How often somebody is killed while others write; 50 and more to see it for long."""
 ROUNDS = int(os.environ.get("PSERV_ROUNDS", "4"))
 """How many of the moments are tried at which something may come in between; 200 for the full proof."""
-EACH_LINE = int(os.environ.get("PSERV_EACH_LINE", "40"))
+EACH_LINE = int(os.environ.get("PSERV_EACH_LINE", "60"))
 """Each so manyeth line of the logger is one at which it is killed; 1 for all."""

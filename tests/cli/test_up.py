@@ -81,28 +81,18 @@ def read_until(process: subprocess.Popen[str], text: str) -> str:
     return seen
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_daemon_in_the_foreground_ends_with_a_signal(start: Start, number: signal.Signals) -> None:
+def test_a_daemon_in_the_foreground_ends_with_a_signal(start: Start) -> None:
+    """What a terminal sends, and the death of the command: tests/scenarios/test_end.py."""
     process = start("up")
     assert "hello | hello there" in read_until(process, "hello there").replace("  ", " ")
     assert run(start, "wait", "web")[0] == 0
     pid = int(str(services(start)["web"]["pid"]))
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=50)
     assert process.returncode == 0, err
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
     assert run(start, "status")[0] == 5
-
-
-def test_a_daemon_in_the_foreground_ends_when_its_command_line_is_killed(start: Start) -> None:
-    process = start("up")
-    read_until(process, "hello there")
-    keeper = json.loads(run(start, "status", "--json")[1])["daemon"]["keeper_pid"]
-    fd = os.pidfd_open(keeper)
-    process.kill()
-    assert select.select([fd], [], [], 30)[0]
-    os.close(fd)
 
 
 def test_detached_it_stays_and_up_again_applies_the_file(start: Start, folder: Path) -> None:
