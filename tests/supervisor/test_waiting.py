@@ -53,6 +53,12 @@ def test_conditions(condition: str, spec: ServiceSpec, life: Life, reached: bool
     assert waiting.CONDITIONS[condition](spec, life) is reached
 
 
+def test_who_is_no_longer_declared_is_at_rest() -> None:
+    supervisor = World({"web": PLAIN}).supervisor
+    assert supervisor.life("db") == Life(reason="no longer declared")
+    assert waiting.stopped(PLAIN, supervisor.life("db"))
+
+
 def test_many_that_stop_at_once_are_not_looked_at_for_each_other() -> None:
     world = World({f"s{number}": service() for number in range(300)})
     world.boot()

@@ -49,15 +49,20 @@ class Command:
 
     def __init__(self, session: Session, launch: dict[str, object], stdin: bytes) -> None:
         self._tasks = session.tasks
-        source = memory.holding(stdin)
-        os.lseek(source, 0, os.SEEK_SET)
-        out, out_end = os.pipe()
-        err, err_end = os.pipe()
-        self._pipes = {name: Reader(self._tasks, FileIO(fd)) for name, fd in (("stdout", out), ("stderr", err))}
+        self._pipes: dict[str, Reader] = {}
+        ends = [memory.holding(stdin)]
         try:
-            self.errand: Errand = session.errands.start("exec", launch, (source, out_end, err_end))
+            os.lseek(ends[0], 0, os.SEEK_SET)
+            for name in ("stdout", "stderr"):
+                read_end, write_end = os.pipe()
+                ends.append(write_end)
+                self._pipes[name] = Reader(self._tasks, FileIO(read_end))
+            self.errand: Errand = session.errands.start("exec", launch, tuple(ends))
+        except BaseException:
+            self._close()
+            raise
         finally:
-            for fd in (source, out_end, err_end):
+            for fd in ends:
                 os.close(fd)
 
     def __enter__(self) -> Command:
@@ -65,6 +70,9 @@ class Command:
 
     def __exit__(self, *_: object) -> None:
         self.errand.kill()
+        self._close()
+
+    def _close(self) -> None:
         for pipe in self._pipes.values():
             pipe.close()
 

@@ -19,14 +19,17 @@ async def reload_services(session: Session, names: list[str]) -> op.Done:
             ok, told = True, await _ask(session, name)
         except Refused as refused:
             ok, told = False, refused.message
-        life = session.supervisor.lives[name]
+        life = session.supervisor.life(name)
         outcomes.append(Outcome(name, ok, life.state, told, 0.0, life.pid or None))
     return op.Done(all(outcome.ok for outcome in outcomes), tuple(outcomes))
 
 
 async def _ask(session: Session, name: str) -> str:
     """What came of it, as a sentence without its subject. Raises Refused."""
-    spec, life = session.supervisor.specs[name], session.supervisor.lives[name]
+    life = session.supervisor.life(name)
+    if name not in session.supervisor.specs:
+        raise Refused(f"cannot reload {name}: {life.reason}")
+    spec = session.supervisor.specs[name]
     if spec.reload is None:
         raise Refused(f"cannot reload {name}: it declares no way to (reload: HUP); pserv restart {name}")
     if life.phase is not Phase.RUNNING:

@@ -13,7 +13,7 @@ async def signal(session: Session, names: list[str], request: op.SendSignal) -> 
     """A service that does not run is told as a failure; the others get the signal."""
     outcomes = []
     for name in names:
-        life = session.supervisor.lives[name]
+        life = session.supervisor.life(name)
         if not life.pid:
             why = f"cannot signal {name}: it does not run ({life.state})"
             outcomes.append(Outcome(name, False, life.state, why, 0.0))
@@ -26,6 +26,6 @@ async def signal(session: Session, names: list[str], request: op.SendSignal) -> 
 
 async def send(session: Session, name: str, number: int, scope: Literal["main", "group"]) -> None:
     """One signal to the run that a service has now; raises Refused when the keeper cannot send it."""
-    run = session.supervisor.lives[name].run
+    run = session.supervisor.life(name).run
     command = {"do": "signal", "run": run, "signal": number, "scope": scope}
     await session.keeper.request({"op": "do", "key": name, "ack": (), "commands": (command,)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -82,4 +83,8 @@ def _accepted(output: bytes, ended: dict[str, object]) -> tuple[Document, Origin
         raise Refused(
             f"cannot reload: pserv {answer.pserv} is installed, the daemon runs {__version__}", "pserv upgrade"
         )
-    return msgspec.json.decode(answer.document, type=Document), msgspec.json.decode(answer.origins, type=Origins)
+    gc.disable()  # nearly all of it is kept, and would be looked through again and again while it grows
+    try:
+        return msgspec.json.decode(answer.document, type=Document), msgspec.json.decode(answer.origins, type=Origins)
+    finally:
+        gc.enable()

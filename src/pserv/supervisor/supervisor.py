@@ -40,6 +40,8 @@ WITHOUT_A_RUN = AT_REST | {Phase.WAITING, Phase.LISTENING, Phase.BACKOFF, Phase.
 GO_BY_THE_CLOCK = (Phase.WAITING, Phase.PREPARING, Phase.STARTING, Phase.BACKOFF)
 """Where a scheduled service may have a deadline that the wall clock says."""
 
+_GONE = Life(reason="no longer declared")
+
 
 class Supervisor:
     """Owns the life of every service. What happens comes in by `post`, what is done goes out by `keeper`."""
@@ -101,6 +103,10 @@ class Supervisor:
         self.specs.pop(name, None)
         self.keeper.do(name, commands=forget)
         self.tell(name, "removed", why)
+
+    def life(self, name: str) -> Life:
+        """Its life; one at rest where a reload took the service away while somebody asked for it."""
+        return self.lives.get(name, _GONE)
 
     def stale(self, name: str) -> bool:
         """Whether a run lives that was made from another launch than the service is declared with now."""

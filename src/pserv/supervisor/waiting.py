@@ -90,7 +90,7 @@ async def wait(
 
     def look(among: Iterable[str]) -> None:
         for name in among:
-            life = _life(supervisor, name)
+            life = supervisor.life(name)
             reached = None if ordered(name) else condition(supervisor.specs.get(name, UNDECLARED), life)
             if reached is None and timeout is not None and condition is not stopped and not ordered(name):
                 reached = False if _outlasts(life, begun + timeout) else None
@@ -110,7 +110,7 @@ async def wait(
                 look(list(open_names))
     except TimeoutError:
         for name in open_names:
-            outcomes[name] = _too_late(name, _life(supervisor, name), timeout or 0.0, clock.now() - begun)
+            outcomes[name] = _too_late(name, supervisor.life(name), timeout or 0.0, clock.now() - begun)
     finally:
         supervisor.bus.leave(listener)
     yield tuple(outcomes.values())
@@ -119,10 +119,6 @@ async def wait(
 def _outlasts(life: Life, until: float) -> bool:
     """Whether nothing will be tried before that moment on the monotonic clock."""
     return life.phase is Phase.BACKOFF and life.deadline is not None and life.deadline > until
-
-
-def _life(supervisor: Supervisor, name: str) -> Life:
-    return supervisor.lives.get(name, Life(reason="no longer declared"))
 
 
 def _too_late(name: str, life: Life, timeout: float, after: float) -> Outcome:
@@ -154,7 +150,7 @@ def roll_outcomes(
     """How a rolling restart went with each of these services, up to now."""
     now = rolling.now
     for name in names:
-        life = _life(supervisor, name)
+        life = supervisor.life(name)
         told = outcome(name, life, name not in now.left and standing.succeeded(life), after)
         if name in rolling.untouched():
             told = replace(told, reason=f"not touched: the restart of {now.left[0]} failed")
