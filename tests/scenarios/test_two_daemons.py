@@ -19,6 +19,14 @@ ONE = "services: {one: {command: sleep 10000}}\n"
 TWO = "services: {two: {command: sleep 10000}}\n"
 
 
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """One daemon for all who leave it as they find it."""
+    with Daemon(tmp_path_factory.mktemp("daemons"), ONE) as daemon:
+        daemon.up()
+        yield daemon
+
+
 def beside(folder: Path, first: Daemon, config: str, file: str) -> Daemon:
     """Another command line in the same folder, with another file."""
     other = Daemon(folder, config, file=file)
@@ -27,31 +35,27 @@ def beside(folder: Path, first: Daemon, config: str, file: str) -> Daemon:
     return other
 
 
-def test_a_second_daemon_for_the_same_file_is_refused(tmp_path: Path) -> None:
-    with Daemon(tmp_path, ONE) as daemon:
-        daemon.up()
-        pid, keeper = daemon.pid("one"), daemon.daemon().keeper_pid
-        refused = daemon.pserv("daemon", check=1)
-        assert refused.stderr == (
-            f"pserv: cannot start: a daemon (pid {keeper}) already runs at {daemon.socket}\n"
-            "hint: `pserv status` shows it, `pserv reload` applies changes, `pserv down` ends it\n"
-        )
-        again = daemon.pserv("up", "-d", check=0)
-        assert "nothing changed" in again.stdout
-        assert daemon.pid("one") == pid
-        assert daemon.daemon().keeper_pid == keeper
+def test_a_second_daemon_for_the_same_file_is_refused(ours: Daemon) -> None:
+    pid, keeper = ours.pid("one"), ours.daemon().keeper_pid
+    refused = ours.pserv("daemon", check=1)
+    assert refused.stderr == (
+        f"pserv: cannot start: a daemon (pid {keeper}) already runs at {ours.socket}\n"
+        "hint: `pserv status` shows it, `pserv reload` applies changes, `pserv down` ends it\n"
+    )
+    again = ours.pserv("up", "-d", check=0)
+    assert "nothing changed" in again.stdout
+    assert ours.pid("one") == pid
+    assert ours.daemon().keeper_pid == keeper
 
 
-def test_one_file_runs_once_whatever_its_socket(tmp_path: Path) -> None:
-    with Daemon(tmp_path, ONE) as daemon:
-        daemon.up()
-        keeper = daemon.daemon().keeper_pid
-        refused = daemon.pserv("up", "-d", "--socket", str(tmp_path / "other.sock"), check=1)
-        assert refused.stderr == (
-            f"cannot start: a daemon (pid {keeper}) already runs at {daemon.socket}\n"
-            f"hint: `pserv status --socket {daemon.socket}` shows it; two daemons would run each service twice\n"
-        )
-        assert not (tmp_path / "other.sock").exists()
+def test_one_file_runs_once_whatever_its_socket(ours: Daemon) -> None:
+    keeper = ours.daemon().keeper_pid
+    refused = ours.pserv("up", "-d", "--socket", str(ours.folder / "other.sock"), check=1)
+    assert refused.stderr == (
+        f"cannot start: a daemon (pid {keeper}) already runs at {ours.socket}\n"
+        f"hint: `pserv status --socket {ours.socket}` shows it; two daemons would run each service twice\n"
+    )
+    assert not (ours.folder / "other.sock").exists()
 
 
 def test_a_file_without_services_runs(tmp_path: Path) -> None:
@@ -79,22 +83,20 @@ def test_many_starts_at_once_make_one_daemon(tmp_path: Path) -> None:
         assert [pid for pid in daemon.marked() if command_of(pid) == b"sleep\00010000\0"] == [daemon.pid("one")]
 
 
-def test_a_socket_that_serves_another_file_is_refused(tmp_path: Path) -> None:
-    with Daemon(tmp_path, ONE) as first:
-        first.up()
-        pid = first.pid("one")
-        other = beside(tmp_path, first, TWO, "other.yaml")
-        refused = other.pserv("up", "-d", check=1)
-        assert refused.stderr == (
-            f"cannot use {first.socket}: that daemon serves {first.file}\n"
-            "hint: give this file another `name`, or name a --socket\n"
-        )
-        refused = other.pserv("daemon", check=1)
-        keeper = first.daemon().keeper_pid
-        assert refused.stderr.startswith(
-            f"pserv: cannot start: a daemon (pid {keeper}) already runs at {first.socket}\nhint: "
-        )
-        assert first.pid("one") == pid
+def test_a_socket_that_serves_another_file_is_refused(ours: Daemon) -> None:
+    pid = ours.pid("one")
+    other = beside(ours.folder, ours, TWO, "other.yaml")
+    refused = other.pserv("up", "-d", check=1)
+    assert refused.stderr == (
+        f"cannot use {ours.socket}: that daemon serves {ours.file}\n"
+        "hint: give this file another `name`, or name a --socket\n"
+    )
+    refused = other.pserv("daemon", check=1)
+    keeper = ours.daemon().keeper_pid
+    assert refused.stderr.startswith(
+        f"pserv: cannot start: a daemon (pid {keeper}) already runs at {ours.socket}\nhint: "
+    )
+    assert ours.pid("one") == pid
 
 
 def test_daemons_of_two_files_run_side_by_side_and_are_listed(tmp_path: Path) -> None:
