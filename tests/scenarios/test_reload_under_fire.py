@@ -115,7 +115,7 @@ def as_declared(daemon: Daemon, services: Services) -> None:
     if first is not None:
         daemon.until(first, lambda _: daemon.status().keys() == services.keys())
     with daemon.client() as client:
-        running = client.call("config", op.Empty())["services"]
+        running = client.call("config", op.Config())["services"]
     assert {name: spec["env"] for name, spec in running.items()} == {n: spec["env"] for n, spec in services.items()}
     assert {name: spec.get("description") for name, spec in running.items()} == {
         name: spec.get("description") for name, spec in services.items()

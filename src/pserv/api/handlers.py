@@ -23,6 +23,7 @@ from pserv.rules.selection import select
 from pserv.supervisor import waiting
 from pserv.supervisor.daemon_status import daemon_status
 from pserv.supervisor.main import Session
+from pserv.supervisor.placing import placed
 from pserv.supervisor.showing import show
 
 STORY_LINES = 10
@@ -83,7 +84,7 @@ class Handlers:
 
         return await environments(self._session, self._select(request.names))
 
-    async def do_config(self, request: op.Empty, peer: Peer) -> dict[str, object]:
+    async def do_config(self, request: op.Config, peer: Peer) -> dict[str, object]:
         plain: dict[str, object] = msgspec.to_builtins(self._supervisor.document)
         scales = self._orders.note.scales
         for name, spec in plain.get("services", {}).items():  # type: ignore[attr-defined]
@@ -91,6 +92,8 @@ class Handlers:
             hide(spec, self._supervisor.document.private.get(name, ()))
             if name in scales:
                 spec["instances"] = scales[name].count
+        if request.origins:
+            plain["origins"], plain["trouble"] = await placed(self._session)
         return plain
 
     async def do_version(self, request: op.Empty, peer: Peer) -> op.Version:

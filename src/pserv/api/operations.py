@@ -26,6 +26,12 @@ class Names(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     names: tuple[str, ...] = ()
 
 
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The accepted configuration; with `origins` also, by dotted names, where what is written stands."""
+
+    origins: bool = False
+
+
 class Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Start, stop or restart. `timeout` bounds the waiting in seconds, not the action."""
 
@@ -315,7 +321,7 @@ OPERATIONS: tuple[Operation, ...] = (
         dict[str, Environment],
         text="Variables, and from where.",
     ),
-    Operation("config", "GET", "/v1/config", "read", Empty, dict[str, Any], text="The accepted configuration."),
+    Operation("config", "GET", "/v1/config", "read", Config, dict[str, Any], text="The accepted configuration."),
     Operation("down", "POST", "/v1/down", "operate", Down, ActStream, True, "Stop all and end the daemon."),
     Operation("upgrade", "POST", "/v1/upgrade", "operate", Upgrade, Done, text="Hand over."),
     Operation("version", "GET", "/v1/version", "read", Empty, Version, text="Versions of daemon and keeper."),

@@ -109,18 +109,31 @@ def schema(arguments: Arguments) -> int:
 
 
 def _running(arguments: Arguments) -> int:
-    document: dict[str, Any] = connect(arguments).call_raw("config", {})
+    wanted = not arguments.flag("no-origins")
+    document: dict[str, Any] = connect(arguments).call_raw("config", {"origins": wanted})
+    origins: dict[str, str] = document.pop("origins", {})
+    trouble = document.pop("trouble", ())
     if arguments.words:
         document = {"services": _selected(document["services"], arguments.words)}
+        within = tuple(f"services.{name}." for name in document["services"])
+        origins = {option: at for option, at in origins.items() if f"{option}.".startswith(within)}
     if arguments.flag("json"):
         from pserv.cli import json_output
 
-        json_output.show(document)
-        return 0
-    import yaml
+        json_output.show({**document, "origins": origins} if wanted else document)
+    else:
+        from pserv.config import annotated
 
-    terminal.out().stream.write(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100))
+        _show(annotated.lines(document, lambda path: _place(origins, path)))
+    for text in trouble:
+        terminal.tell(terminal.printable(text))
     return 0
+
+
+def _place(origins: dict[str, str], path: tuple[str, ...]) -> str:
+    """Where a value stands, or all that it is in; "" where nobody wrote it."""
+    names = (".".join(path[:length]) for length in range(len(path), 0, -1))
+    return next((origins[name] for name in names if name in origins), "")
 
 
 def _selected(services: dict[str, Any], names: list[str]) -> dict[str, Any]:

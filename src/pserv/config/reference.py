@@ -44,8 +44,8 @@ A service with `profiles: [dev]` is there only when one of its profiles is asked
 "work*"]}` gives services a tag (`pserv stop @back`) without a line at each.
 
 `pserv config` prints the values in effect as one file, each with where it comes from (`# pserv.override.yaml:4`,
-`# pserv.yaml:12, HOST from .env:3`, `# default`), secrets masked; `pserv config --explain log.rotate.size` tells about
-an option.
+`# pserv.yaml:12, HOST from .env:3`, `# default`), secrets masked; with `--running` those that the daemon works from,
+and which of them the files say otherwise by now; `pserv config --explain log.rotate.size` tells about an option.
 
 ## Variables
 

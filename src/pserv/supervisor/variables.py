@@ -19,6 +19,7 @@ from pserv.model.status import Environment, Placed, Variable
 from pserv.rules import references
 from pserv.rules.secrecy import MASK, masked
 from pserv.supervisor import given, loader, unloaded
+from pserv.supervisor.placing import ELSEWHERE
 from pserv.supervisor.record import Record
 from pserv.system import launches
 from pserv.system.launches import Places
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 OF_USER = ("HOME", "USER", "LOGNAME", "SHELL")
 OF_SHELL = frozenset(("_", "PWD", "OLDPWD", "SHLVL"))
 """What sh sets for who is executed by it."""
-ELSEWHERE = Placed("a configuration that was accepted earlier: the files say otherwise now")
 DAEMON = "inherited from the daemon"
 OURS = "set by Pserv"
 
