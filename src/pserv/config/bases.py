@@ -7,8 +7,8 @@ from typing import Final
 
 from pserv.config.declared import Declared
 from pserv.config.findings import Findings, short, shown
+from pserv.config.hints import suggestion
 from pserv.config.overriding import over
-from pserv.config.scalars import suggestion
 from pserv.config.shapes import SERVICE
 
 MAX_DEPTH: Final = 50

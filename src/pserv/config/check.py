@@ -23,9 +23,9 @@ from pserv.config import (
 )
 from pserv.config.declared import Declared
 from pserv.config.findings import Findings, short, shown
+from pserv.config.hints import suggestion, yaml_quoted
 from pserv.config.nodes import Scalar
 from pserv.config.overriding import ONE_OF
-from pserv.config.scalars import suggestion, yaml_quoted
 from pserv.model import units
 from pserv.model.hooks import KINDS, Hooks
 from pserv.model.spec import ServiceSpec

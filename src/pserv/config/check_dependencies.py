@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from pserv.config.findings import short, shown
-from pserv.config.scalars import suggestion
+from pserv.config.hints import suggestion
 from pserv.model.needs import Need
 from pserv.model.spec import ServiceSpec
 from pserv.rules import dependencies

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from pserv.config import check_instances, env_files, secrets
 from pserv.config.declared import Declared
 from pserv.config.findings import Findings, Wrong, short, shown
-from pserv.config.scalars import suggestion
+from pserv.config.hints import suggestion
 from pserv.model.mistakes import Mistake
 from pserv.model.secrets import NAME_OF_FILE, EnvFile, Secret, Source
 from pserv.model.spec import ServiceSpec

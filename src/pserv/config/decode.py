@@ -9,10 +9,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pserv.config import environment, hooks, neighbours, overriding, probing, scalars, schedules, secrets, sockets
+from pserv.config.expected import expected
 from pserv.config.findings import Findings, Path, Wrong, short, shown
+from pserv.config.hints import suggestion
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
 from pserv.config.overriding import Written
-from pserv.config.scalars import Spread, expected, suggestion
+from pserv.config.scalars import Spread
 from pserv.config.shapes import COMMANDS, DAEMON, PAIRS, SERVICE, SHORT, Shape, build
 from pserv.model.spec import DaemonSpec, ServiceSpec
 

@@ -8,9 +8,9 @@ import msgspec
 
 from pserv.config import neighbours
 from pserv.config.effective import written
+from pserv.config.expected import EXPECTED, expected
 from pserv.config.reference import value_text
 from pserv.config.samples import example
-from pserv.config.scalars import EXPECTED, expected
 from pserv.config.schema import first_sentence
 from pserv.config.shapes import DAEMON, PAIRS, SERVICE, Option, Shape
 from pserv.model.errors import UsageError

@@ -16,10 +16,10 @@ from pserv.config.declared import Declared, lookup
 from pserv.config.decode import Decoder
 from pserv.config.files import Loaded
 from pserv.config.findings import Findings, Path, short, shown
+from pserv.config.hints import suggestion, yaml_quoted
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
 from pserv.config.overriding import ONE_OF, Written, lacking, settled
 from pserv.config.places import is_name
-from pserv.config.scalars import suggestion, yaml_quoted
 from pserv.config.shapes import DAEMON, SERVICE, build
 from pserv.model.secrets import Source
 from pserv.model.spec import DaemonSpec

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pserv.config.findings import Path, Wrong, shown
+from pserv.config.hints import suggestion, yaml_quoted
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
-from pserv.config.scalars import suggestion, yaml_quoted
 from pserv.config.shapes import Shape, build
 from pserv.model import units
 

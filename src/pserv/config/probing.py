@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from pserv.config.findings import Findings, Path, Wrong, shown
+from pserv.config.hints import suggestion
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
-from pserv.config.scalars import SERVICE_PORT, resolved, suggestion, text
+from pserv.config.scalars import SERVICE_PORT, resolved, text
 from pserv.config.shapes import Shape
 from pserv.model.probe import KINDS, Health, Http, Ready
 

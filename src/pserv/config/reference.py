@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from pserv.config.effective import written
+from pserv.config.expected import EXPECTED
 from pserv.config.probing import FORMS, PROBES
-from pserv.config.scalars import EXPECTED
 from pserv.config.schema import first_sentence
 from pserv.config.shapes import COMMANDS, DAEMON, PAIRS, SERVICE, SHORT, Option, Shape
 

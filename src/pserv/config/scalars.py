@@ -11,7 +11,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 from pserv.config import commandline
-from pserv.config.findings import Wrong, short, shown
+from pserv.config.expected import expected
+from pserv.config.findings import Wrong, shown
+from pserv.config.hints import suggestion, yaml_quoted
 from pserv.config.nodes import Scalar
 from pserv.config.shapes import Shape
 from pserv.model import units
@@ -34,55 +36,6 @@ PERIODS: Final = {"hourly": 3600.0, "daily": 86_400.0, "weekly": 604_800.0}
 SHORTEST_PERIOD: Final = 60.0
 NONE: Final = "none"
 
-EXPECTED: Final = {
-    "text": "a text",
-    "program": "a path, or the name of a program",
-    "path": "a path",
-    "integer": "a whole number",
-    "number": "a number",
-    "port": "a port: a number from 1 to 65535",
-    "bool": "true or false",
-    "duration": f"a duration: {units.DURATION_FORMS}",
-    "schedule": "a cron line, @hourly, @daily, @weekly, @monthly, @yearly, or @every and a duration",
-    "timezone": "a time zone such as Europe/Berlin",
-    "size": f"a size: {units.SIZE_FORMS}",
-    "limit": f"a size: {units.SIZE_FORMS}; or none",
-    "count": "a whole number, or none",
-    "period": f"hourly, daily, weekly, none, or a duration of a minute at least: {units.DURATION_FORMS}",
-    "rate": f"a rate: {units.RATE_FORMS}",
-    "signal": f"a signal: {units.SIGNAL_FORMS}",
-    "reaction": "restart, reload, or a signal",
-    "consequence": "restart, none, or a signal",
-    "env_files": "a path, or a list of them",
-    "secrets": "a mapping of names to where each comes from",
-    "octal": f"permission bits in octal: {units.OCTAL_FORMS}",
-    "words": "a word, or a list of words",
-    "needs": "a list of services, or a mapping of services to conditions",
-    "list": "a list",
-    "command": "a command: a string or a list of words",
-    "arguments": "a list of words, or a string",
-    "environment": "variables: a mapping, or a list of NAME=value",
-    "output": "a path, log, inherit, syslog or null",
-    "struct": "a mapping of options",
-    "map": "a mapping",
-    "call": "a command: a string, a list of words, or {shell: …}",
-    "hooks": "a command, or a list of commands",
-    "address": "an address: 8080, 127.0.0.1:8080, udp://:53, unix:/run/app.sock",
-    "sockets": "an address, a list of them, or a mapping of names to addresses",
-}
-
-
-def expected(shape: Shape) -> str:
-    """What a value of this shape looks like, for messages."""
-    if shape.choices:
-        return f"one of {', '.join(shape.choices)}"
-    if shape.either:
-        return ", or ".join(expected(each) for each in shape.either)
-    if shape.kind in ("integer", "number") and shape.low is not None:
-        limits = f"from {shape.low:g} to {shape.high:g}" if shape.high is not None else f"of at least {shape.low:g}"
-        return f"{EXPECTED[shape.kind]} {limits}"
-    return EXPECTED.get(shape.kind, "a value")
-
 
 def text(node: Scalar) -> str:
     """The text; what no process could be given is refused."""
@@ -99,24 +52,6 @@ def filled(node: Scalar, shape: Shape) -> str:
     if not value.strip():
         raise Wrong("is an empty text", f"write {expected(shape)}, or remove the line")
     return value
-
-
-_MANY: Final = 100
-_MOST: Final = 1000
-"""Names that a misspelt one is compared with; of many only those that begin alike."""
-
-
-def suggestion(word: str, known: tuple[str, ...], alike: float = 0.6) -> str:
-    """The hint for a misspelt word; "" where nothing is so much `alike` (1 is the same)."""
-    from difflib import get_close_matches
-
-    if len(known) > _MANY:  # to compare with each takes its time
-        known = tuple(each for each in known if each[:1].lower() == word[:1].lower())
-    plain = {each.lower(): each for each in known[:_MOST]}
-    near = get_close_matches(word.lower().replace("_", "-")[:60], plain, 1, alike) or get_close_matches(
-        word.lower()[:60], plain, 1, alike
-    )
-    return f"did you mean '{plain[near[0]]}'?" if near else ""
 
 
 def _plain_text(node: Scalar, shape: Shape) -> str:
@@ -297,14 +232,6 @@ def command_words(node: Scalar, shape: Shape) -> tuple[str, ...]:
             f"write env: {{{name}: {yaml_quoted(value)}}} and the command without it",
         )
     return words
-
-
-def yaml_quoted(value: str) -> str:
-    """A text as it can be typed into YAML and TOML."""
-    if '"' in value and "'" not in value and value.isprintable():
-        return f"'{short(value, 200)}'"
-    escaped = short(value, 200).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def _what_follows(*words: str) -> Callable[[Scalar, Shape], str]:

@@ -6,8 +6,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from pserv.config.findings import Path, Wrong, shown
+from pserv.config.hints import suggestion, yaml_quoted
 from pserv.config.nodes import Mapping, Node, Scalar, Sequence
-from pserv.config.scalars import Spread, filled, suggestion, yaml_quoted
+from pserv.config.scalars import Spread, filled
 from pserv.config.shapes import Shape
 from pserv.model import units
 from pserv.rules import schedule

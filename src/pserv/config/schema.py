@@ -3,149 +3,18 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import Any, Final
 
-from pserv.config import schedules
 from pserv.config.effective import written
+from pserv.config.kind_schemas import DECIMAL, DIGITS, KINDS, NAME, WORDS, Json
 from pserv.config.overriding import ONE_OF
 from pserv.config.probing import BESIDE, PROBES
 from pserv.config.scalars import (
     CONDITION_ALIASES,
-    FALSE,
-    NONE,
-    OUTPUT_WORDS,
-    PERIODS,
     POLICY_ALIASES,
-    SERVICE_PORT,
-    TRUE,
 )
 from pserv.config.shapes import COMMANDS, DAEMON, HOOK, PAIRS, SERVICE, SHORT, SOURCE, Option, Shape
-from pserv.model.probe import KINDS, Http
-
-Json = dict[str, Any]
-
-
-def _beside_a_schedule() -> Json:
-    """Options of a service that may also stand inside of its schedule."""
-    options = [SERVICE.options[name] for name in schedules.BESIDE]
-    return {
-        option.name: {
-            **({"enum": list(option.shape.choices)} if option.shape.choices else {"type": "string"}),
-            "description": option.text,
-        }
-        for option in options
-    }
-
-
-def _any_case(word: str) -> str:
-    """A pattern for a word in capitals or not: patterns of ECMA know no flag for it."""
-    return "".join(f"[{char.upper()}{char}]" for char in word)
-
-
-_TEXT: Final[Json] = {"type": ["string", "number", "boolean"]}
-_DURATION: Final = r"^ *([0-9][0-9._]* *[mshdwMSHDW][A-Za-z]* *)+$|^ *[0-9.][0-9._eE+-]*$"
-_SIGNAL: Final = r"^ *([A-Za-z][A-Za-z0-9]*([+-][0-9]+)?|(SIG|sig)?[0-9]+) *$"
-_BOOL: Final = f"^({'|'.join(_any_case(word) for word in sorted(TRUE | FALSE))})$"
-_DIGITS: Final[Json] = {"type": "string", "pattern": "^ *[+-]?[0-9][0-9_]* *$"}
-_DECIMAL: Final[Json] = {"type": "string", "pattern": "^ *[+-]?[0-9._]+([eE][+-]?[0-9]+)? *$"}
-_NAME: Final = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"
-
-_SIZE: Final[Json] = {
-    "anyOf": [
-        {"type": "integer", "minimum": 0},
-        {"type": "string", "pattern": "^ *[0-9._]+ *[KMGTPkmgtp]?i?[Bb]? *$"},
-    ]
-}
-_WORDS: Final[Json] = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT}]}
-_KINDS: Final[dict[str, Json]] = {
-    "text": _TEXT,
-    "program": {"type": "string", "minLength": 1},
-    "path": {"type": "string", "minLength": 1},
-    "bool": {"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": _BOOL}]},
-    "duration": {"anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": _DURATION}]},
-    "schedule": {
-        "anyOf": [
-            {"type": "string", "pattern": r"^ *(@[A-Za-z]+|@every +[^ ].*|[^ @]+( +[^ ]+){4,5}) *$"},
-            {
-                "type": "object",
-                "properties": {
-                    "cron": {**_TEXT, "description": "A cron line, or @hourly, @daily, @weekly, @monthly, @yearly."},
-                    "every": {**_TEXT, "description": "A duration: the time from run to run."},
-                    **_beside_a_schedule(),
-                },
-                "additionalProperties": False,
-            },
-        ]
-    },
-    "timezone": {"type": "string", "minLength": 1},
-    "size": _SIZE,
-    "limit": {"anyOf": [{"const": NONE}, *_SIZE["anyOf"]]},
-    "count": {"anyOf": [{"const": NONE}, {"type": "integer", "minimum": 0}, _DIGITS]},
-    "period": {
-        "anyOf": [
-            {"enum": [*PERIODS, NONE]},
-            {"type": "number", "minimum": 60},
-            {"type": "string", "pattern": _DURATION},
-        ]
-    },
-    "rate": {
-        "anyOf": [
-            {"type": "number", "exclusiveMinimum": 0},
-            {"type": "string", "pattern": "^ *[0-9._]+ */ *([smh]|sec|second|min|minute|hour) *$"},
-        ]
-    },
-    "signal": {
-        "anyOf": [
-            {"type": "integer", "minimum": 1, "maximum": 64},
-            {"type": "string", "pattern": _SIGNAL},
-        ]
-    },
-    "reaction": {
-        "anyOf": [{"enum": ["restart", "reload"]}, {"type": "integer"}, {"type": "string", "pattern": _SIGNAL}]
-    },
-    "octal": {
-        "anyOf": [
-            {"type": "integer", "minimum": 0, "maximum": 7777},
-            {"type": "string", "pattern": "^ *(0[oO])?0*[0-7]{1,4} *$"},
-        ]
-    },
-    "consequence": {
-        "anyOf": [{"enum": ["restart", "none"]}, {"type": "integer"}, {"type": "string", "pattern": _SIGNAL}]
-    },
-    "words": _WORDS,
-    "port": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 65535}, _DIGITS, {"const": SERVICE_PORT}]},
-    "command": _WORDS,
-    "arguments": _WORDS,
-    "environment": {
-        "anyOf": [
-            {"type": "object", "additionalProperties": _TEXT},
-            {"type": "array", "items": {"type": "string", "pattern": "="}},
-        ]
-    },
-    "output": {
-        "anyOf": [{"enum": [*OUTPUT_WORDS, None]}, {"type": "string", "pattern": r"[./]"}],
-    },
-    "map": {"type": "object"},
-    "address": {"type": ["string", "integer"]},
-    "call": {
-        "anyOf": [
-            *_WORDS["anyOf"],
-            {
-                "type": "object",
-                "properties": {
-                    "command": {
-                        **_WORDS,
-                        "description": "Program and arguments: a string without shell syntax, or a list.",
-                    },
-                    "shell": {**_TEXT, "description": "A line for /bin/sh -c."},
-                },
-                "minProperties": 1,
-                "maxProperties": 1,
-            },
-        ]
-    },
-    "any": {},
-}
+from pserv.model.probe import KINDS as PROBE_KINDS
+from pserv.model.probe import Http
 
 
 def json_schema() -> Json:
@@ -160,7 +29,7 @@ def json_schema() -> Json:
         "properties": {
             "name": {
                 "type": "string",
-                "pattern": _NAME,
+                "pattern": NAME,
                 "description": "Name of this daemon; by default its folder's.",
             },
             "daemon": {"$ref": "#/$defs/daemon", "description": "Options of the daemon itself."},
@@ -178,10 +47,10 @@ def json_schema() -> Json:
                 **_shape_schema(SERVICE.options["env_file"].shape),
                 "description": "Files of variables of every service, below its own.",
             },
-            "include": {**_WORDS, "description": "Further files, folders or globs, relative to this file."},
+            "include": {**WORDS, "description": "Further files, folders or globs, relative to this file."},
             "groups": {
                 "type": "object",
-                "additionalProperties": _WORDS,
+                "additionalProperties": WORDS,
                 "description": "Tags for several services at once: names or globs.",
             },
             "services": {
@@ -189,7 +58,7 @@ def json_schema() -> Json:
                 "anyOf": [
                     {
                         "type": "object",
-                        "propertyNames": {"pattern": _NAME},
+                        "propertyNames": {"pattern": NAME},
                         "additionalProperties": {"$ref": "#/$defs/service"},
                     },
                     {
@@ -204,7 +73,7 @@ def json_schema() -> Json:
             "service": _struct_schema(SERVICE, "service"),
             "hook": _short_forms(HOOK),
             "daemon": _struct_schema(DAEMON, "daemon"),
-            **{kind: _or_variable(form) for kind, form in _KINDS.items()},
+            **{kind: _or_variable(form) for kind, form in KINDS.items()},
             "variable": {"type": "string", "pattern": r"\$", "description": "A text with ${VARIABLE} in it."},
         },
     }
@@ -243,7 +112,7 @@ def _option_schema(option: Option) -> Json:
 
 
 def _shape_schema(shape: Shape) -> Json:
-    if shape.kind in _KINDS and not shape.positive:
+    if shape.kind in KINDS and not shape.positive:
         named = {"$ref": f"#/$defs/{shape.kind}"}
         return {"anyOf": [named, {"type": "null"}]} if shape.optional else named
     schema = _required_schema(shape)
@@ -287,7 +156,7 @@ def _required_schema(shape: Shape) -> Json:
         return {"enum": list(shape.choices)}
     if shape.kind == "needs":
         assert shape.item is not None
-        return {"anyOf": [*_WORDS["anyOf"], {"type": "object", "additionalProperties": _shape_schema(shape.item)}]}
+        return {"anyOf": [*WORDS["anyOf"], {"type": "object", "additionalProperties": _shape_schema(shape.item)}]}
     if shape.kind == "sockets":
         assert shape.item is not None
         one = _shape_schema(shape.item)
@@ -296,11 +165,11 @@ def _required_schema(shape: Shape) -> Json:
     if shape.kind == "secrets":
         assert shape.item is not None
         one = _shape_schema(shape.item)
-        return {"anyOf": [*_WORDS["anyOf"], {"type": "object", "additionalProperties": one}]}
+        return {"anyOf": [*WORDS["anyOf"], {"type": "object", "additionalProperties": one}]}
     if shape.kind in ("integer", "number"):
         limits = {"minimum": shape.low, "maximum": shape.high}
         number = {"type": shape.kind, **{name: limit for name, limit in limits.items() if limit is not None}}
-        return {"anyOf": [number, _DIGITS if shape.kind == "integer" else _DECIMAL]}
+        return {"anyOf": [number, DIGITS if shape.kind == "integer" else DECIMAL]}
     if shape.kind == "hooks":
         hook: Json = {"$ref": "#/$defs/hook"}
         return {"anyOf": [hook, {"type": "array", "items": hook}]}
@@ -312,13 +181,13 @@ def _required_schema(shape: Shape) -> Json:
             if shape.item.cls and shape.kind == "list"
             else {"anyOf": [item, {"type": "array", "items": item}]}
         )
-    return _KINDS[shape.kind]
+    return KINDS[shape.kind]
 
 
 def _short_forms(shape: Shape) -> Json:
     forms = [_struct_schema(shape)]
     if shape.cls in PROBES:
-        return {"anyOf": [_probe_schema(shape), *_WORDS["anyOf"]]}
+        return {"anyOf": [_probe_schema(shape), *WORDS["anyOf"]]}
     if shape.cls is Http:
         forms.append({"type": ["string", "integer"]})
     if short := SHORT.get(shape.cls):
@@ -336,9 +205,9 @@ def _probe_schema(shape: Shape) -> Json:
     schema = _struct_schema(shape)
     beside = {name: value for name, value in schema["properties"].items() if name in BESIDE}
     for name, value in schema["properties"].items():
-        for form in value.get("anyOf", ()) if name in KINDS else ():
+        for form in value.get("anyOf", ()) if name in PROBE_KINDS else ():
             if form.get("type") == "object" and name != "exec":
                 form["properties"] = {**form["properties"], **beside}
-    commands = _KINDS["call"]["anyOf"][-1]["properties"]
+    commands = KINDS["call"]["anyOf"][-1]["properties"]
     schema["properties"] = {**schema["properties"], **commands}
     return schema

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from pserv.config.scalars import yaml_quoted
+from pserv.config.hints import yaml_quoted
 from pserv.convert.entries import Entry, Find
 
 LARGEST: Final = 1 << 20
