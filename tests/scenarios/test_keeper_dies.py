@@ -15,7 +15,7 @@ exec 9>"$1.lock"
 flock -n 9 || echo "$1 runs twice" >> doubles
 [ "$1" = deaf ] && trap '' TERM
 case $1 in *.child) ;; *) (setsid env -i /bin/sh "$0" "$1.child" 9>&- &) ;; esac
-echo up > told; while :; do sleep 1; done
+echo up > told; : < never
 """
 
 CONFIG = """
@@ -28,6 +28,7 @@ services:
 
 def daemon_in(folder: Path) -> Daemon:
     (folder / "service.sh").write_text(SERVICE)
+    os.mkfifo(folder / "never")  # to wait for without a fork, which would be one process more until its exec
     return Daemon(folder, CONFIG.format(folder=folder))
 
 
