@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]
 import os
 import sys
 
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 def main() -> NoReturn:
     """Runs the command line of this process and ends it."""
+    if _signal.getsignal(_signal.SIGCHLD) == _signal.SIG_IGN:
+        # Inherited from who waits for nobody: our children's exit codes would be lost.
+        _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
     try:
         from pserv.cli.main import main as run
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 from pserv import __version__, claiming
 from pserv.config import places
-from pserv.keeper import memory, quickjson
+from pserv.keeper import host, memory, quickjson
 from pserv.loading import Loading, check_names, document
 from pserv.model.errors import PservError
 from pserv.system import store, title
@@ -136,8 +136,12 @@ def _keep(folder: str, data: bytes) -> None:
         print(f"pserv: cannot keep the configuration in {folder}: {error.strerror}", file=sys.stderr)  # noqa: T201
 
 
-def show_title(files: list[str]) -> None:
-    """For a fork of `pserv up`: ps(1) shows what it is, and whoever looks for `pserv up` finds only that."""
+def leave_command(files: list[str], needed: set[int]) -> None:
+    """For a fork of `pserv up`: of its descriptors 0 to 2 and what is `needed` stay, and ps(1) shows the daemon's name.
+
+    As daemon(7) has it: a lock of the caller's, or a pipe that somebody reads to its end, is not held for ever.
+    """
+    host.close_all_but({0, 1, 2, *needed})
     words = ["pserv", "daemon"]
     title.show([*words, *(word for file in files for word in ("-c", file))]) or title.show(words)
 

@@ -124,6 +124,42 @@ def test_a_daemon_that_up_left_is_a_program_of_its_own(start: Start, folder: Pat
         assert {os.readlink(keeper / "fd" / "0")} == {os.devnull}
 
 
+def test_what_up_was_handed_is_not_the_daemons(start: Start, folder: Path) -> None:
+    """Such as a lock of the caller's (flock(1)); nor does a parent that waits for nobody take its children from it."""
+    reading, writing = os.pipe()
+    ignoring = (
+        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    line = [sys.executable, "-c", ignoring, *PSERV, "up", "-d"]
+    done = subprocess.run(
+        line, cwd=folder, env=environ(folder), pass_fds=[writing], text=True, capture_output=True, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert select.select([reading], [], [], 30)[0]
+    assert os.read(reading, 1) == b""
+    os.close(reading)
+    assert services(start)["web"]["state"] == "running"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_it_runs_with_standard_descriptors_closed(start: Start, folder: Path, closed: str) -> None:
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh", *PSERV]
+    subprocess.run([*shell, "up", "-d"], cwd=folder, env=environ(folder), check=True)
+    assert services(start)["web"]["state"] == "running"
+    subprocess.run([*shell, "down"], cwd=folder, env=environ(folder), check=True)
+
+
+def test_a_working_directory_that_is_gone_is_told(folder: Path) -> None:
+    gone = folder / "gone"
+    gone.mkdir()
+    line = ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", *PSERV, "up", "-d"]
+    done = subprocess.run(line, cwd=gone, text=True, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert "cannot look for a configuration: the working directory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_joining_a_daemon_follows_and_only_detaches(start: Start) -> None:
     run(start, "up", "-d")
     process = start("up")

@@ -108,7 +108,7 @@ def _be_daemon(files: list[str], told: int, held: int, exit_when: str | None, na
             del sys.path[0]
         from pserv import boot
 
-        boot.show_title(files)
+        boot.leave_command(files, {told, held})
         code = boot.daemon(files, lease_fd=held, ready_fd=told, exit_when=exit_when, start=names)
     except KeyboardInterrupt:  # before it had a session of its own
         code = INTERRUPTED

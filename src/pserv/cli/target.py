@@ -16,7 +16,17 @@ SOCKET = "pserv.sock"
 
 def files(arguments: Arguments) -> list[str]:
     """The configuration that is meant, the main file first; raises PservError where there is none."""
-    return places.find(arguments.texts("config"), os.environ, os.getcwd(), os.geteuid())
+    return places.find(arguments.texts("config"), os.environ, _here(), os.geteuid())
+
+
+def _here() -> str:
+    try:
+        return os.getcwd()
+    except OSError as error:
+        from pserv.model.errors import PservError
+
+        said = f"cannot look for a configuration: the working directory cannot be told: {error.strerror}"
+        raise PservError(said, "cd to a folder that exists") from None
 
 
 def socket(arguments: Arguments) -> str:

@@ -82,10 +82,22 @@ class Progress:
 
 def prepare() -> None:
     """No text of ours or of a service may fail to be written, whatever the terminal's encoding (supervisor#638)."""
+    if sys.stdin is None or sys.stdout is None or sys.stderr is None:
+        _open_closed()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+
+
+def _open_closed() -> None:
+    """Started with 0, 1 or 2 closed, as by `>&-`: what is opened later must not take their place, nor be written to."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(fd, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - it stays open
 
 
 def out() -> Screen:
