@@ -41,7 +41,8 @@ def test_a_service_that_is_never_well_for_long_is_given_up(tmp_path: Path) -> No
     config = f"""
 services:
   web:
-    shell: touch {well}; exec sleep 1000
+    shell: touch {well}; echo >&4; exec sleep 1000
+    ready: {{fd: 4}}
     max_retries: 2
     stable_after: 0s
     backoff: {{initial: 10ms}}

@@ -11,6 +11,7 @@ from pathlib import Path
 from pserv.api import operations as op
 from pserv.model.status import ServiceStatus
 from tests.scenarios.daemon import PATIENCE, Daemon, children, kill
+from tests.scenarios.saving import appears
 
 QUICK = {"paths": ["src"], "debounce": "50ms"}
 
@@ -80,7 +81,7 @@ def test_an_edit_restarts_whatever_its_state(tmp_path: Path) -> None:
         daemon.until("backoff", lambda row: row.state.value == "backoff" and row.restarts == 2)
         before = daemon.status()
         assert len(watchers(daemon)) == 1
-        (src / "good").write_text("x")
+        appears(src / "good", "x")
         for name in ("web", "failed", "backoff"):
             row = daemon.until_restarted(name, before[name].pid or 0)
             assert (row.reason, row.restarts) == ("restarted by a change of src/good", 0)
@@ -108,19 +109,19 @@ def test_it_goes_on_whoever_dies(tmp_path: Path) -> None:
         until_watched(daemon, "web", 2)
         assert daemon.status()["web"].trouble == ""
         pid = daemon.pid("web")
-        (src / "x.py").write_text("x")
+        appears(src / "x.py", "x")
         pid = daemon.until_restarted("web", pid).pid or 0
         daemon.kill_supervisor()
         until_watched(daemon, "web")
         assert daemon.pid("web") == pid
-        (src / "y.py").write_text("y")
+        appears(src / "y.py", "y")
         row = daemon.until_restarted("web", pid)
         assert row.reason == "restarted by a change of src/y.py"
         # What happens while nobody watches is found by who watches next: by the files, and by when the run began.
         for dies in (lambda: kill(watchers(daemon)[0]), daemon.kill_supervisor):
             (watcher,) = watchers(daemon)
             os.kill(watcher, signal.SIGSTOP)
-            (src / "y.py").write_text("once more")
+            appears(src / "y.py", "once more")
             dies()
             row = daemon.until_restarted("web", row.pid or 0)
             assert row.reason == "restarted by a change of src/y.py"
@@ -147,10 +148,10 @@ def test_changes_during_a_restart_cause_one_more(tmp_path: Path) -> None:
         until_watched(daemon, "web")
         daemon.until_line("web", "up")
         pid = daemon.pid("web")
-        (src / "a").write_text("a")
+        appears(src / "a", "a")
         until_told(daemon, "web", "restarted by a change of src/a: sent SIGTERM")
         for number in range(10):
-            (src / f"b{number}").write_text("b")
+            appears(src / f"b{number}", "b")
         os.write(gate, b"go\n" * 9)
         daemon.until_restarted("web", pid)
         daemon.pserv("restart", "web", check=0)
@@ -167,14 +168,14 @@ def test_its_own_writes_do_not_restart_it_for_ever(tmp_path: Path) -> None:
     with Daemon(tmp_path, services(web={"shell": writes, "watch": QUICK})) as daemon:
         daemon.up()
         until_watched(daemon, "web")
-        (src / "state").write_text("begin")
+        appears(src / "state", "begin")
         row = daemon.until("web", lambda row: bool(row.trouble))
         assert row.trouble.startswith("src/state changes right after each start, so it is not restarted for that")
         assert "Add it to watch.ignore" in row.trouble
         pid = daemon.until_state("web", "running").pid
         os.kill(pid or 0, 0)
         for name in ("app.py", "other.py"):  # what it writes then is no news either
-            (src / name).write_text("x")
+            appears(src / name, "x")
             row = daemon.until_restarted("web", pid or 0)
             assert row.reason.startswith(f"restarted by a change of src/{name}")
             pid = row.pid
