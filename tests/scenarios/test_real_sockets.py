@@ -33,6 +33,7 @@ class Load:
     def __init__(self, port: int) -> None:
         self._port = port
         self._over = threading.Event()
+        self._changed = threading.Condition()
         self.answered = 0
         self.served: set[int] = set()
         """Pids of the masters whose workers answered."""
@@ -49,6 +50,12 @@ class Load:
         for thread in self._threads:
             thread.join()
 
+    def until_served(self, master: int) -> int:
+        """Wait until a worker of this one has answered."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: master in self.served, PATIENCE), f"{master} answers nobody"
+        return master
+
     def _ask(self) -> None:
         while not self._over.is_set():
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=PATIENCE)
@@ -58,8 +65,10 @@ class Load:
                 body = answer.read()
                 if answer.status != 200:
                     raise OSError(f"status {answer.status}")
-                self.served.add(int(body))
-                self.answered += 1
+                with self._changed:
+                    self.served.add(int(body))
+                    self.answered += 1
+                    self._changed.notify_all()
             except (OSError, http.client.HTTPException) as error:
                 self.failures.append(repr(error))
             finally:
@@ -82,12 +91,12 @@ services:
     with Daemon(tmp_path, config) as daemon:
         daemon.up()
         with Load(port) as load:
-            masters = {daemon.pid("app")}
+            masters = {load.until_served(daemon.pid("app"))}
             for number in range(RESTARTS):
                 if number == 1:
                     daemon.kill_supervisor()
                 daemon.pserv("restart", "app", check=0)
-                masters.add(daemon.pid("app"))
+                masters.add(load.until_served(daemon.pid("app")))
         assert load.failures == []
         assert len(masters) == RESTARTS + 1
         assert load.served == masters
