@@ -43,6 +43,16 @@ def plain(node: Node) -> object:
     return type(node), fields, inner
 
 
+def assert_remembered(path: str, root: Node) -> None:
+    """What the next load finds is what this one has learnt."""
+    first = Remembered(path)
+    first.learn("/a.yaml", SOURCE, root)
+    first.keep()
+    found = Remembered(path).root("/a.yaml", SOURCE)
+    assert found is not None
+    assert plain(found) == plain(root)
+
+
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(tmp_path_factory.mktemp("remembered") / "parsed")
@@ -51,23 +61,13 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> str:
 @given(st.recursive(scalars(), collections, max_leaves=20))
 @settings(max_examples=50)
 def test_a_root_is_remembered_as_it_was(path: str, root: Node) -> None:
-    first = Remembered(path)
-    first.learn("/a.yaml", SOURCE, root)
-    first.keep()
-    found = Remembered(path).root("/a.yaml", SOURCE)
-    assert found is not None
-    assert plain(found) == plain(root)
+    assert_remembered(path, root)
 
 
 def test_aliases_are_values_of_their_own(path: str) -> None:
     root = read_yaml("a: &x {b: [1, $C]}\nd: *x\ne: {<<: *x, f: ~}\n", "/a.yaml", [])
     assert root is not None
-    first = Remembered(path)
-    first.learn("/a.yaml", SOURCE, root)
-    first.keep()
-    found = Remembered(path).root("/a.yaml", SOURCE)
-    assert found is not None
-    assert plain(found) == plain(root)
+    assert_remembered(path, root)
 
 
 MAIN = "include: apps\ndefaults: {restart: always}\nservices: {main: {command: sleep 1}}\n"
